@@ -1,0 +1,1 @@
+"""Alpine's package format and its repository, with nothing but the standard library."""

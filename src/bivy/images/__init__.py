@@ -1,0 +1,1 @@
+"""What each image is: a file an image, with its versions, packages, environment and command."""

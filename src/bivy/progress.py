@@ -1,0 +1,50 @@
+"""What is under way, told to whoever watches: a terminal, a log, or nobody."""
+
+from __future__ import annotations
+
+import enum
+from typing import Protocol
+
+
+class Outcome(enum.Enum):
+    """How a task ended."""
+
+    DONE = "done"
+    CACHED = "cached"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Progress(Protocol):
+    """A watcher. Its methods may be called from several threads at once.
+
+    A task is known by a key that is unique among those under way, such as ``"build zlib"``.
+    """
+
+    def begin(self, key: str, *, total: int | None = None) -> None:
+        """A task started; `total` is its size in bytes where it has one."""
+
+    def advance(self, key: str, amount: int) -> None:
+        """A task got `amount` bytes further."""
+
+    def end(self, key: str, outcome: Outcome, detail: str = "") -> None:
+        """A task ended; `detail` is for the person, such as ``"1.2 MB"``."""
+
+    def say(self, message: str) -> None:
+        """Something worth one line that belongs to no task."""
+
+
+class Silent:
+    """A watcher that tells nobody."""
+
+    def begin(self, key: str, *, total: int | None = None) -> None:
+        """Tell nobody."""
+
+    def advance(self, key: str, amount: int) -> None:
+        """Tell nobody."""
+
+    def end(self, key: str, outcome: Outcome, detail: str = "") -> None:
+        """Tell nobody."""
+
+    def say(self, message: str) -> None:
+        """Tell nobody."""

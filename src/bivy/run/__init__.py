@@ -1,0 +1,1 @@
+"""A command runs in an image, here, without a daemon."""

@@ -1,0 +1,1 @@
+"""A pin becomes a verified file, and a verified file a folder."""
