@@ -60,7 +60,7 @@ ENTRIES = (
     hardlink("usr/bin/demo-again", "usr/bin/demo", 0o755),
     symlink("usr/bin/demo-link", "demo"),
     folder("usr/share"),
-    folder("usr/share/demo", 0o1777, uid=33, gid=34, user="www-data", group="www-data"),
+    folder("usr/share/demo", 0o1777, uid=33, gid=34, user="demouser", group="demogroup"),
     file("usr/share/demo/Főtanúsítvány.txt", "ű".encode() * 700, 0o4755),
     file("usr/share/demo/empty", b"", 0o600),
     file(LONG, b"long"),

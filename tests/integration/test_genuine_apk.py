@@ -141,7 +141,8 @@ def entries_on_disk(root: Path, entries: tuple[Entry, ...]) -> bool:
         else:
             assert place.exists(), entry.path
         if not place.is_symlink():
-            assert place.stat().st_mode & 0o7777 == entry.mode, entry.path
+            # setuid and its like come back with the chown that is left out here.
+            assert place.stat().st_mode & 0o777 == entry.mode & 0o777, entry.path
     return True
 
 
