@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from bivy.errors import BivyError
 from bivy.run import container
 from bivy.run.options import RunOptions, Volume
 from bivy.sandbox import find_bubblewrap
@@ -206,7 +207,7 @@ def test_without_overlay_a_run_has_a_copy_of_its_own(
     assert container.run(image, probe("read", "/etc/motd"), cache=tmp_path) == 0
     assert container.run(image, probe("write", "/etc/motd", "x", read_only=True), cache=tmp_path) == 1
     assert capfd.readouterr().out == "as it was/etc/motd: Read-only file system\n"
-    assert list((tmp_path / "run").iterdir()) == []
+    assert list((tmp_path / "roots").iterdir()) == []
 
 
 def test_read_only_leaves_tmp_and_volumes_to_write_to(image: ProbeImage, cache: Path, tmp_path: Path) -> None:
@@ -284,7 +285,7 @@ def test_where_no_sandbox_can_be_had_it_says_why(
 ) -> None:
     monkeypatch.setattr(container, "find_bubblewrap", lambda: None)
     monkeypatch.setattr(container, "why_no_sandbox", lambda: "bubblewrap is not installed")
-    with pytest.raises(container.BivyError, match="there is none: bubblewrap is not installed"):
+    with pytest.raises(BivyError, match="there is none: bubblewrap is not installed"):
         container.run(image, probe("show"), cache=tmp_path)
 
 

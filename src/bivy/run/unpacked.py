@@ -6,11 +6,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from bivy.errors import BivyError
-from bivy.files import locked, scratch_folder
+from bivy.files import locked, remove_folder, scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+ROOTS = "roots"
+"""The folder below the cache's."""
 
 
 def unpacked(digest: str, write_root: Callable[[Path], None], cache: Path) -> Path:
@@ -26,10 +29,12 @@ def unpacked(digest: str, write_root: Callable[[Path], None], cache: Path) -> Pa
     Raises:
         BivyError: The files cannot be written.
     """
-    folder = cache / "run" / digest.replace(":", "-")
-    with locked(folder.with_name(f"{folder.name}.lock")):
+    folder = cache / ROOTS / digest.replace(":", "-")
+    with locked(cache / "locks" / f"root-{folder.name}"):
         if not folder.is_dir():
-            with scratch_folder(folder.parent, ".unpacking-") as scratch:
+            for left in folder.parent.glob(f".{folder.name}-*"):  # by one that was killed: nobody else has the lock
+                remove_folder(left)
+            with scratch_folder(folder.parent, f".{folder.name}-") as scratch:
                 _write(write_root, scratch / "root")
                 scratch.rename(folder)
     return folder / "root"
@@ -42,7 +47,7 @@ def throwaway(write_root: Callable[[Path], None], cache: Path) -> Iterator[Path]
     Raises:
         BivyError: The files cannot be written.
     """
-    with scratch_folder(cache / "run", ".running-") as scratch:
+    with scratch_folder(cache / ROOTS, ".running-") as scratch:
         _write(write_root, scratch / "root")
         yield scratch / "root"
 
