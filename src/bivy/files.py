@@ -8,11 +8,12 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def cache_folder() -> Path:
@@ -52,14 +53,20 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock named by the file `path`, waiting for another process to let go of it.
+def locked(path: Path, *, giving_up: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Hold the lock named by the file `path`, waiting for another process or thread to let go of it.
 
-    The lock dies with the process that holds it, however that ends.
+    The lock dies with the process that holds it, however that ends. Where `giving_up` becomes true first, the block
+    runs without it: it is for who will look at the same condition again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        while not giving_up():
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
         yield
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Protocol, TextIO
 
 
 class Outcome(enum.Enum):
@@ -48,3 +48,24 @@ class Silent:
 
     def say(self, message: str) -> None:
         """Tell nobody."""
+
+
+class Lines:
+    """A watcher that writes a line for each task that ends, for logs and pipes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def begin(self, key: str, *, total: int | None = None) -> None:
+        """Say nothing until the task ends."""
+
+    def advance(self, key: str, amount: int) -> None:
+        """Say nothing until the task ends."""
+
+    def end(self, key: str, outcome: Outcome, detail: str = "") -> None:
+        """Write the task, how it ended and the detail."""
+        self.say(f"{key}: {outcome.value}" + (f" ({detail})" if detail else ""))
+
+    def say(self, message: str) -> None:
+        """Write the message."""
+        print(message, file=self._stream, flush=True)

@@ -1,0 +1,190 @@
+"""What a build installed, split among its packages."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import posixpath
+import stat
+from typing import TYPE_CHECKING
+
+from bivy.apk.entry import Entry, Kind
+from bivy.apk.info import PackageInfo
+from bivy.build.scan import scan
+from bivy.errors import BivyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from bivy.arch import Arch
+    from bivy.build.recipe import Permission, Recipe
+
+# Documentation goes into no package, as on Alpine, where it has packages of its own that images leave out; libtool's
+# archives name folders of the machine that built them.
+NEVER_PACKAGED = ("usr/share/man", "usr/share/doc", "usr/share/info", "usr/share/gtk-doc", "*.la")
+
+
+def read_installed(folder: Path, permissions: Mapping[str, Permission], *, epoch: int) -> dict[str, Entry]:
+    """Read a folder of installed files: root's, all with one time, by path.
+
+    Args:
+        folder: What ``$DESTDIR`` was.
+        permissions: Who owns what, where that is not root.
+        epoch: The time that every entry gets, in seconds since 1970.
+
+    Raises:
+        BivyError: Something is neither file, folder nor link, or a permission is for a path that is not there.
+    """
+    entries: dict[str, Entry] = {}
+    first_names: dict[int, str] = {}
+    for found in sorted(_walk(folder), key=lambda path: path.relative_to(folder).as_posix()):
+        path = found.relative_to(folder).as_posix()
+        status = found.lstat()
+        mode = stat.S_IMODE(status.st_mode)
+        if stat.S_ISLNK(status.st_mode):
+            entry = Entry(path, Kind.SYMLINK, 0o777, mtime=epoch, target=os.readlink(found))
+        elif stat.S_ISDIR(status.st_mode):
+            entry = Entry(path, Kind.DIRECTORY, mode, mtime=epoch)
+        elif not stat.S_ISREG(status.st_mode):
+            raise BivyError(f"{path} was installed, which is neither a file, a folder nor a link")
+        elif status.st_ino in first_names:
+            entry = Entry(path, Kind.HARDLINK, mode, mtime=epoch, target=first_names[status.st_ino])
+        else:
+            entry = Entry(path, Kind.FILE, mode, mtime=epoch, content=found.read_bytes())
+            if status.st_nlink > 1:
+                first_names[status.st_ino] = path
+        entries[path] = entry
+    for path, permission in permissions.items():
+        if path not in entries:
+            raise BivyError(f"permissions name {path}, which was not installed")
+        entries[path] = _with_permission(entries[path], permission)
+    return entries
+
+
+def split(
+    installed: Mapping[str, Entry], recipe: Recipe, arch: Arch, *, epoch: int
+) -> list[tuple[PackageInfo, list[Entry]]]:
+    """Split what was installed among the recipe's packages.
+
+    Returns:
+        For each package what it says of itself and its entries, the main package last; it is left out where nothing is
+        left for it.
+
+    Raises:
+        BivyError: A sub-package gets nothing, a check of the recipe does not hold, or a file is not as it must be.
+    """
+    data = recipe.data
+    remaining = {
+        path: entry for path, entry in installed.items() if not _matches(path, (*NEVER_PACKAGED, *data.remove))
+    }
+    parts: list[tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...], dict[str, Entry]]] = []
+    for sub in data.subpackages:
+        taken = {
+            path: entry
+            for path, entry in remaining.items()
+            if (entry.kind is not Kind.DIRECTORY and _matches(path, sub.files)) or _folder_named(path, sub.files)
+        }
+        if not taken:
+            raise BivyError(f"{recipe.name}: nothing was installed that {sub.name} takes ({', '.join(sub.files)})")
+        for path in taken:
+            del remaining[path]
+        parts.append((sub.name, sub.description, sub.depends, sub.provides, sub.replaces, taken))
+    left = _without_empty_folders(remaining, [taken for *_, taken in parts])
+    if left:
+        parts.append((data.name, data.description, data.depends, data.provides, data.replaces, left))
+    owners = {path: name for name, *_, taken in parts for path in taken}
+    packages = []
+    for name, description, depends, provides, replaces, taken in parts:
+        entries = _with_parents(taken, installed)
+        read = scan(entries, arch=arch, version=recipe.version)
+        siblings = _siblings(name, taken, owners)
+        info = PackageInfo(
+            name=name,
+            version=recipe.version,
+            arch=arch.name,
+            description=description or data.description,
+            url=data.url,
+            license=data.license,
+            origin=data.name,
+            build_date=epoch,
+            depends=tuple(sorted({*depends, *read.depends, *(f"{s}={recipe.version}" for s in siblings)})),
+            provides=tuple(sorted({*provides, *read.provides})),
+            replaces=replaces,
+        )
+        packages.append((info, entries))
+    _check(recipe, packages)
+    return packages
+
+
+def _walk(folder: Path) -> Iterable[Path]:
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            yield type(folder)(root) / name
+
+
+def _with_permission(entry: Entry, permission: Permission) -> Entry:
+    from dataclasses import replace
+
+    mode = int(permission.mode, 8) if permission.mode else entry.mode
+    return replace(
+        entry, mode=mode, uid=permission.uid, gid=permission.gid, user=permission.user, group=permission.group
+    )
+
+
+def _matches(path: str, patterns: Sequence[str]) -> bool:
+    """Tell whether a path is one of the patterns', or below a folder that is."""
+    return any(fnmatch.fnmatchcase(path, pattern) or path.startswith(f"{pattern}/") for pattern in patterns)
+
+
+def _folder_named(path: str, patterns: Sequence[str]) -> bool:
+    """Tell whether a folder is one that a pattern names, or is below it: it is taken even where it is empty."""
+    return any(path == pattern or path.startswith(f"{pattern}/") for pattern in patterns)
+
+
+def _without_empty_folders(remaining: dict[str, Entry], taken: Sequence[Mapping[str, Entry]]) -> dict[str, Entry]:
+    """Drop the folders that are only there for what other packages took."""
+    others = {parent for part in taken for path in part for parent in _parents(path)}
+    needed = {parent for path, e in remaining.items() if e.kind is not Kind.DIRECTORY for parent in _parents(path)}
+    return {
+        path: entry
+        for path, entry in remaining.items()
+        if entry.kind is not Kind.DIRECTORY or path in needed or path not in others
+    }
+
+
+def _parents(path: str) -> list[str]:
+    parents = []
+    while path := posixpath.dirname(path):
+        parents.append(path)
+    return parents
+
+
+def _with_parents(taken: Mapping[str, Entry], installed: Mapping[str, Entry]) -> list[Entry]:
+    paths = set(taken) | {parent for path in taken for parent in _parents(path)}
+    return [taken.get(path) or installed[path] for path in sorted(paths)]
+
+
+def _siblings(name: str, taken: Mapping[str, Entry], owners: Mapping[str, str]) -> set[str]:
+    """Find the packages of the same recipe that own what this one's links point to (``libz.so`` to ``libz.so.1``)."""
+    found = set()
+    for path, entry in taken.items():
+        if entry.kind is Kind.SYMLINK:
+            target = (
+                entry.target.lstrip("/")
+                if entry.target.startswith("/")
+                else posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target))
+            )
+            owner = owners.get(target, name)
+            if owner != name:
+                found.add(owner)
+    return found
+
+
+def _check(recipe: Recipe, packages: Sequence[tuple[PackageInfo, list[Entry]]]) -> None:
+    paths = {entry.path for _, entries in packages for entry in entries}
+    provided = {name.partition("=")[0] for info, _ in packages for name in info.provides}
+    missing = [path for path in recipe.data.check.files if not any(fnmatch.fnmatchcase(p, path) for p in paths)]
+    absent = [name for name in recipe.data.check.provides if name not in provided]
+    if missing or absent:
+        raise BivyError(f"{recipe.name} was built, but lacks {', '.join([*missing, *absent])}")

@@ -1,0 +1,243 @@
+"""The place where a recipe's steps run: fixed folders, a scrubbed environment, no network, in a sandbox if there is one."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from bivy.build.toolchain import host_python, write_programs
+from bivy.errors import BivyError
+from bivy.files import locked, remove_folder, scratch_folder
+from bivy.sandbox import Bind, Sandbox, find_bubblewrap, why_no_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bivy.build.jobserver import Jobserver
+    from bivy.build.toolchain import Toolchain
+
+# The time that everything made gets unless SOURCE_DATE_EPOCH says otherwise: the start of 2026, UTC. A fixed one,
+# since a time taken from the clock or from the sources' place of origin would make two builds differ.
+DEFAULT_EPOCH = 1767225600
+
+INSIDE = Path("/bivy")
+
+
+class Stopped(BivyError):
+    """The person asked to stop."""
+
+
+class Children:
+    """The processes that builds have started, so that all can be ended at once."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self.stopping = threading.Event()
+
+    def run(self, command: Sequence[str], *, log: IO[bytes], pass_fds: Sequence[int], **options: object) -> int:
+        """Run a command to its end and return its exit status.
+
+        Raises:
+            Stopped: `stop` was called, before or while it ran.
+        """
+        with self._lock:
+            if self.stopping.is_set():
+                raise Stopped("stopped")
+            process = subprocess.Popen(  # type: ignore[call-overload]
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True, pass_fds=tuple(pass_fds), umask=0o022, **options,
+            )  # fmt: skip
+            self._running.add(process)
+        try:
+            status: int = process.wait()
+        finally:
+            with self._lock:
+                self._running.discard(process)
+        if self.stopping.is_set():
+            raise Stopped("stopped")
+        return status
+
+    def stop(self) -> None:
+        """End all that runs; what is started afterwards is refused."""
+        self.stopping.set()
+        with self._lock:
+            for process in self._running:
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """The folders of one build, and how its steps are run.
+
+    Attributes:
+        folder: The scratch folder on the machine, with ``src``, ``out``, ``sysroot``, ``tools`` and ``bin`` in it.
+        recipe: The recipe's folder.
+        toolchain: What compiles.
+        sandboxed: Whether steps run in a sandbox, and so see the fixed names below ``/bivy``.
+        children: Who is told of each process.
+        jobserver: Who hands out the cores.
+    """
+
+    folder: Path
+    recipe: Path
+    toolchain: Toolchain
+    sandboxed: bool
+    children: Children
+    jobserver: Jobserver | None
+
+    def inside(self, name: str) -> str:
+        """Return where steps see a folder of the workshop's."""
+        if self.sandboxed:
+            return str(INSIDE / name)
+        return str({"recipe": self.recipe, "zig": self.toolchain.zig}.get(name, self.folder / name))
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that every step has, whatever the recipe."""
+        path = [self.inside("bin"), f"{self.inside('tools')}/usr/bin"]
+        found = {
+            "PATH": ":".join(path),
+            "HOME": "/tmp",  # noqa: S108 - the sandbox's own
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": str(source_date_epoch()),
+            "ZIG": f"{self.inside('zig')}/zig",
+            "ZIG_GLOBAL_CACHE_DIR": self.inside("zig-cache"),
+            "ZIG_LOCAL_CACHE_DIR": self.inside("zig-cache"),
+            "SRC": self.inside("src"),
+            "DESTDIR": self.inside("out"),
+            "RECIPE": self.inside("recipe"),
+            "SYSROOT": self.inside("sysroot"),
+            "TOOLS": self.inside("tools"),
+        }
+        if self.toolchain.pkgconf:
+            found["PKGCONF"] = self.inside("pkgconf") if self.sandboxed else str(self.toolchain.pkgconf)
+        return found
+
+    def run(self, argv: Sequence[str], environment: Mapping[str, str], directory: str, log: IO[bytes]) -> int:
+        """Run a command as a step sees it and return its exit status."""
+        pass_fds: tuple[int, ...] = ()
+        variables = {**self.environment(), **environment}
+        if self.jobserver is not None:
+            pass_fds = self.jobserver.descriptors
+            variables["MAKEFLAGS"] = self.jobserver.makeflags
+        if not self.sandboxed:
+            return self.children.run(argv, log=log, pass_fds=pass_fds, cwd=directory, env=variables)
+        program = find_bubblewrap()
+        assert program is not None
+        sandbox = Sandbox(
+            binds=self._binds(),
+            empty=["/tmp", *(folder for folder in ("/usr/include",) if Path(folder).is_dir())],  # noqa: S108
+            environment=variables,
+            directory=directory,
+            # The same on every machine, whoever builds: some makefiles ask who they are.
+            uid=1000,
+            gid=1000,
+        )
+        return self.children.run(sandbox.command(program, argv), log=log, pass_fds=pass_fds)
+
+    def _binds(self) -> list[Bind]:
+        machine = [
+            Bind(Path(folder), folder)
+            for folder in ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/alternatives")
+            if Path(folder).exists()
+        ]
+        python = Path(sys.base_prefix)
+        if not python.is_relative_to("/usr"):
+            machine.append(Bind(python, str(python)))
+        own = [Bind(self.recipe, str(INSIDE / "recipe")), Bind(self.toolchain.zig, str(INSIDE / "zig"))]
+        if self.toolchain.pkgconf:
+            own.append(Bind(self.toolchain.pkgconf, str(INSIDE / "pkgconf")))
+        own += [Bind(self.folder / name, str(INSIDE / name)) for name in ("bin", "sysroot", "tools")]
+        own += [Bind(self.folder / name, str(INSIDE / name), writable=True) for name in ("src", "out", "zig-cache")]
+        return machine + own
+
+
+def source_date_epoch() -> int:
+    """Return the time that made files get, in seconds since 1970 (reproducible-builds.org, SOURCE_DATE_EPOCH).
+
+    Raises:
+        BivyError: The variable is set to something else than a number.
+    """
+    told = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not told:
+        return DEFAULT_EPOCH
+    if not told.isdecimal():
+        raise BivyError(f"SOURCE_DATE_EPOCH is {told!r}", hint="it has to be a number of seconds since 1970")
+    return int(told)
+
+
+def prepare(workshop: Workshop, *, for_target: bool, cache: Path) -> None:
+    """Make the workshop's folders, its PATH, and its own copy of what the compiler has compiled before."""
+    for name in ("src", "out", "sysroot", "tools/usr/bin"):
+        (workshop.folder / name).mkdir(parents=True)
+    write_programs(workshop.toolchain, workshop.folder / "bin", recipe_target=for_target)
+    shutil.copytree(_compiled_runtime(workshop, cache), workshop.folder / "zig-cache", symlinks=True)
+
+
+def _compiled_runtime(workshop: Workshop, cache: Path) -> Path:
+    """Return a compiler cache that holds the C runtime of the target and of the machine that builds.
+
+    The compiler makes its runtime when first asked to link for a target, which takes some 15 s. Each build gets a copy,
+    so that no build can change what another one sees.
+    """
+    toolchain = workshop.toolchain
+    seed = cache / "runtime" / f"{toolchain.digest[:16]}-{toolchain.target.name}-{toolchain.machine.name}"
+    with locked(seed.with_suffix(".lock")):
+        if seed.is_dir():
+            return seed
+        with scratch_folder(cache / "runtime", ".new-") as scratch:
+            trial = scratch / "work"
+            trial.mkdir()
+            shop = Workshop(trial, workshop.recipe, toolchain, workshop.sandboxed, workshop.children, None)
+            for name in ("src", "out", "sysroot", "tools", "zig-cache"):
+                (trial / name).mkdir()
+            write_programs(toolchain, trial / "bin")
+            (trial / "src" / "trial.c").write_text("int main(void) { return 0; }\n")
+            script = "cc -O2 trial.c -o trial && cc -O2 -fPIC -shared trial.c -o trial.so && build-cc -O2 trial.c -o b"
+            log = scratch / "log"
+            with log.open("wb") as file:
+                status = shop.run(["sh", "-e", "-c", script], {}, shop.inside("src"), file)
+            if status:
+                raise BivyError(
+                    f"the compiler cannot link for {toolchain.target.name}:\n{tail(log)}",
+                    hint="is the disk full, or the ziglang wheel damaged?",
+                )
+            (trial / "zig-cache").rename(seed)
+    return seed
+
+
+def tail(log: Path, lines: int = 25) -> str:
+    """Return the last lines of a log."""
+    text = log.read_bytes()[-20_000:].decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+@functools.cache
+def sandbox_fault() -> str | None:
+    """Say why builds run without a sandbox, or ``None`` where they have one; ``BIVY_SANDBOX=0`` turns it off."""
+    if os.environ.get("BIVY_SANDBOX") == "0":
+        return "BIVY_SANDBOX=0 is set"
+    return why_no_sandbox()
+
+
+def python_command(script: str, arguments: Sequence[str]) -> list[str]:
+    """Return the command that runs a recipe's Python script, apart from the user's own modules and settings."""
+    return [str(host_python()), "-I", "-B", script, *arguments]
+
+
+__all__ = [
+    "DEFAULT_EPOCH", "Children", "Stopped", "Workshop", "prepare", "python_command", "remove_folder",
+    "sandbox_fault", "source_date_epoch", "tail",
+]  # fmt: skip

@@ -1,0 +1,8 @@
+"""stub"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    urls: tuple[str, ...] = ()
