@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from bivy.arch import Arch
 
 # What a build may call beside the compiler: POSIX's utilities and what every Linux machine has with them.
-HOST_PROGRAMS = ["[", "awk", "basename", "bunzip2", "bzip2", "cat", "chmod", "cksum", "cmp", "comm", "cp", "cut", "date", "dd", "diff", "dirname", "echo", "egrep", "env", "expr", "false", "fgrep", "find", "fold", "grep", "gunzip", "gzip", "head", "hostname", "id", "install", "join", "ln", "ls", "make", "md5sum", "mkdir", "mkfifo", "mktemp", "mv", "nproc", "od", "paste", "patch", "perl", "pr", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "sed", "seq", "sh", "sha1sum", "sha256sum", "sleep", "sort", "split", "stat", "tail", "tar", "tee", "test", "touch", "tr", "true", "tsort", "tty", "uname", "uniq", "wc", "which", "xargs", "xz", "yes"]
+HOST_PROGRAMS = (
+    *("[", "awk", "basename", "bunzip2", "bzip2", "cat", "chmod", "cksum", "cmp", "comm", "cp", "cut", "date", "dd"),
+    *("diff", "dirname", "echo", "egrep", "env", "expr", "false", "fgrep", "find", "fold", "grep", "gunzip", "gzip"),
+    *("head", "hostname", "id", "install", "join", "ln", "ls", "make", "md5sum", "mkdir", "mkfifo", "mktemp", "mv"),
+    *("nproc", "od", "paste", "patch", "perl", "pr", "printf", "pwd", "readlink", "realpath", "rm", "rmdir", "sed"),
+    *("seq", "sh", "sha1sum", "sha256sum", "sleep", "sort", "split", "stat", "tail", "tar", "tee", "test", "touch"),
+    *("tr", "true", "tsort", "tty", "uname", "uniq", "wc", "which", "xargs", "xz", "yes"),
+)
 NEEDED_PROGRAMS = ("sh", "make", "perl", "patch", "sed", "awk", "grep", "find", "tar", "install")
 
 # Linking comes out the same on every machine and at every time, hardened as Alpine's packages are.
@@ -147,4 +154,4 @@ def _find_pkgconf() -> Path | None:
         import pkgconf
     except ImportError:
         return None
-    return pkgconf.get_executable()  # type: ignore[no-any-return]
+    return pkgconf.get_executable()
