@@ -144,8 +144,8 @@ def test_packages_are_cross_built_for_every_architecture(write_recipe: WriteReci
         assert (elf["e_machine"], elf.elfclass, elf.little_endian) == (target.elf, target.bits, not target.big_endian)
         assert packages[package].info.arch == arch
         assert f"so:{target.libc}" in packages[package].info.depends
-    interpreters = [segment.get_interp_name() for segment in elf.iter_segments("PT_INTERP")]
-    assert interpreters == [f"/lib/{target.loader}"]
+    interpreters = [segment.data() for segment in elf.iter_segments("PT_INTERP")]
+    assert interpreters == [f"/lib/{target.loader}\0".encode()]
 
 
 def test_a_step_sees_neither_network_nor_the_machines_compiler_nor_its_variables(
