@@ -53,7 +53,7 @@ class Genuine:
         return subprocess.run([bubblewrap, "--cap-add", "ALL", *words], capture_output=True, text=True, timeout=120)
 
     def apk(self, *argv: str) -> str:
-        """Run apk, print and return what it said."""
+        """Run apk and return what it said."""
         done = self.run("apk", *argv)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
