@@ -18,7 +18,7 @@ from bivy.apk import segments, tar
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
 from bivy.apk.info import PackageInfo, format_pkginfo, parse_pkginfo
-from bivy.apk.sign import check_signatures, signature_segment
+from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -241,19 +241,13 @@ def _parse_control(members: Sequence[tar.Member], where: str) -> tuple[PackageIn
 
 
 def _read_parts(source: bytes, keys: Mapping[str, PublicKey] | None, where: str) -> _Parts:
-    signatures: tuple[tar.Member, ...] = ()
-    content, end = segments.read_segment(source, 0, _CONTROL_BOUND, where)
-    members, start = tar.read_members(content, where), 0
-    if members and members[0].entry.path.startswith(".SIGN."):
-        signatures, start = members, end
-        content, end = segments.read_segment(source, start, _CONTROL_BOUND, where)
-        members = tar.read_members(content, where)
-    control = source[start:end]
+    signed = read_signed(source, _CONTROL_BOUND, where)
+    control = source[signed.start : signed.end]
     if keys is not None:
-        check_signatures(signatures, control, keys, where)
-    info, scripts = _parse_control(members, where)
+        check_signatures(signed.signatures, control, keys, where)
+    info, scripts = _parse_control(signed.members, where)
     checksum = format_checksum(hashlib.sha1(control, usedforsecurity=False).digest())
-    return _Parts(Control(info, scripts, checksum, len(source)), end)
+    return _Parts(Control(info, scripts, checksum, len(source)), signed.end)
 
 
 def read_info(source: Path | bytes, keys: Mapping[str, PublicKey] | None = None) -> Control:
@@ -285,7 +279,7 @@ def _read_data(source: bytes, start: int, data_hash: str, where: str) -> tuple[E
     if start == len(source):
         raise ApkError(f"{where} is truncated: it has no data segment", hint=_AGAIN)
     if not data_hash:
-        raise ApkError(f"{where}: .PKGINFO has no datahash", hint="it was made by an abuild of before 2008")
+        raise ApkError(f"{where}: .PKGINFO has no datahash", hint="it is of an older format")
     if hashlib.sha256(memoryview(source)[start:]).hexdigest() != data_hash.lower():
         raise ApkError(f"{where}: the data segment is not what .PKGINFO says (datahash)", hint=_AGAIN)
     content, end = segments.read_segment(source, start, _DATA_BOUND, where)
