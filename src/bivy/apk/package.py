@@ -21,7 +21,7 @@ from bivy.apk.info import PackageInfo, format_pkginfo, parse_pkginfo
 from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bivy.apk.sign import PublicKey, Signer
 
@@ -170,7 +170,7 @@ def _installed_size(entries: Iterable[Entry]) -> int:
     return blocks * _BLOCK
 
 
-def _control_segment(info: PackageInfo, scripts: Mapping[str, bytes]) -> bytes:
+def _control_segment(info: PackageInfo, scripts: Mapping[str, bytes], compress: Callable[[bytes], bytes]) -> bytes:
     unknown = sorted(set(scripts) - set(SCRIPTS))
     if unknown:
         raise ApkError(f"package {info.name}: no script is called {unknown[0]}", hint="known are " + ", ".join(SCRIPTS))
@@ -181,7 +181,7 @@ def _control_segment(info: PackageInfo, scripts: Mapping[str, bytes]) -> bytes:
         for name in SCRIPTS
         if name in scripts
     )
-    return segments.compress(tar.write_members(entries))
+    return compress(tar.write_members(entries))
 
 
 def write_package(
@@ -190,6 +190,7 @@ def write_package(
     scripts: Mapping[str, bytes] | None = None,
     *,
     signer: Signer | None = None,
+    compress: Callable[[bytes], bytes] = segments.compress,
 ) -> bytes:
     """Return a package as the bytes of its file: the same for the same arguments, in whatever order entries come.
 
@@ -200,15 +201,17 @@ def write_package(
         entries: Its files, directories and links.
         scripts: What runs when it is installed or removed, by apk's names (``post-install``, ``trigger``).
         signer: Who signs it; not signed without.
+        compress: What makes a gzip stream of bytes. The default is this Python's zlib, which gives other bytes where it
+            is another version; who wants the same on every machine brings its own.
 
     Raises:
         ApkError: apk would refuse, misread or partly ignore it.
     """
     arranged = _arrange(entries, info.build_date)
     _check_entries(arranged, f"package {info.name}-{info.version}")
-    data = segments.compress(tar.write_members(arranged, checksums=True) + tar.end_of_archive())
+    data = compress(tar.write_members(arranged, checksums=True) + tar.end_of_archive())
     filled = replace(info, installed_size=_installed_size(arranged), data_hash=hashlib.sha256(data).hexdigest())
-    control = _control_segment(filled, scripts or {})
+    control = _control_segment(filled, scripts or {}, compress)
     signature = signature_segment(signer, control, info.build_date) if signer else b""
     return signature + control + data
 
