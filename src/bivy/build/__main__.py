@@ -32,11 +32,14 @@ def main() -> int:
         found = build(nodes, cache=cache_folder(), jobs=told.jobs, mirrors=Mirrors(tuple(told.mirror)),
                       progress=Lines(sys.stderr))  # fmt: skip
     except BivyError as fault:
-        print(f"bivy.build: {fault}" + (f"\n  {fault.hint}" if fault.hint else ""), file=sys.stderr)
+        sys.stderr.write(f"bivy.build: {fault}\n" + (f"  {fault.hint}\n" if fault.hint else ""))
         return fault.exit_status
+    except KeyboardInterrupt:
+        sys.stderr.write("bivy.build: stopped\n")
+        return 130
     for paths in found.values():
         for path in paths:
-            print(path)
+            sys.stdout.write(f"{path}\n")
     return 0
 
 

@@ -16,7 +16,7 @@ from bivy.build.steps import applies, command_for, step_variables
 from bivy.build.store import Store
 from bivy.build.workshop import (
     Children,
-    Stopped,
+    StoppedError,
     Workshop,
     prepare,
     sandbox_fault,
@@ -142,7 +142,7 @@ class _Build:
                     packages = self._make(node, folder)
                     self.store.add(node.key, node.label, packages)
                 outcome = Outcome.DONE
-            except Stopped:
+            except StoppedError:
                 outcome = Outcome.STOPPED
                 raise
             finally:

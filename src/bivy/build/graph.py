@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +17,7 @@ from bivy.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 # Changed whenever the code of this room makes other bytes from the same recipe.
 GENERATION = 1
@@ -109,7 +109,7 @@ def plan(
         seen.add(recipe.name)
         planner.node(recipe, ())
         waiting += [_bare(name) for name in _runtime_names(recipe)]
-        waiting += [name for name in recipe.data.makedepends]
+        waiting += list(recipe.data.makedepends)
     return list(planner.nodes.values())
 
 

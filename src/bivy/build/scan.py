@@ -9,13 +9,13 @@ import io
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from elftools.elf.elffile import ELFFile
 
@@ -118,16 +118,11 @@ def read_binary(entry: Entry, arch: Arch) -> Binary:
             if segment["p_type"] == "PT_GNU_STACK" and segment["p_flags"] & 1:
                 faults.append("its stack is executable")
             if isinstance(segment, DynamicSegment):
-                for tag in segment.iter_tags():
-                    if tag.entry.d_tag == "DT_NEEDED":
-                        needed.append(tag.needed)
-                    elif tag.entry.d_tag == "DT_SONAME":
-                        soname = tag.soname
-                    elif tag.entry.d_tag == "DT_TEXTREL":
-                        faults.append("it has text relocations")
-                    elif tag.entry.d_tag in ("DT_RPATH", "DT_RUNPATH"):
-                        path = tag.rpath if tag.entry.d_tag == "DT_RPATH" else tag.runpath
-                        faults += [f"it looks for libraries in {part}" for part in path.split(":") if part[:1] != "$"]
+                # pyelftools adds attributes such as `needed` to each tag as its kind has them.
+                tags: list[Any] = list(segment.iter_tags())
+                needed += [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
+                soname = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
+                faults += _dynamic_faults(tags)
     except (ELFError, ValueError, KeyError, IndexError, UnicodeDecodeError) as fault:
         raise BivyError(f"{entry.path}: a damaged ELF file: {fault}") from None
     if interpreter and interpreter != f"/lib/{arch.loader}":
@@ -141,6 +136,14 @@ def _header_faults(elf: ELFFile, arch: Arch) -> list[str]:
         return []
     order = "little" if little else "big"
     return [f"it is for {machine}, {bits} bits, {order}-endian, not for {arch.name}"]
+
+
+def _dynamic_faults(tags: Sequence[Any]) -> list[str]:
+    faults = ["it has text relocations"] if any(tag.entry.d_tag == "DT_TEXTREL" for tag in tags) else []
+    paths = [tag.rpath for tag in tags if tag.entry.d_tag == "DT_RPATH"]
+    paths += [tag.runpath for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]
+    folders = [folder for path in paths for folder in path.split(":")]
+    return faults + [f"it looks for libraries in {folder}" for folder in folders if not folder.startswith("$ORIGIN")]
 
 
 def _is_folder(entry: Entry) -> bool:

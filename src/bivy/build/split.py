@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.info import PackageInfo
+from bivy.build.recipe import Subpackage
 from bivy.build.scan import scan
 from bivy.errors import BivyError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bivy.arch import Arch
-    from bivy.build.recipe import Permission, Recipe
+    from bivy.build.recipe import Permission, Recipe, RecipeData
 
 # Documentation goes into no package, as on Alpine, where it has packages of its own that images leave out; libtool's
 # archives name folders of the machine that built them.
@@ -43,7 +44,7 @@ def read_installed(folder: Path, permissions: Mapping[str, Permission], *, epoch
         status = found.lstat()
         mode = stat.S_IMODE(status.st_mode)
         if stat.S_ISLNK(status.st_mode):
-            entry = Entry(path, Kind.SYMLINK, 0o777, mtime=epoch, target=os.readlink(found))
+            entry = Entry(path, Kind.SYMLINK, 0o777, mtime=epoch, target=os.readlink(found))  # noqa: PTH115 - verbatim
         elif stat.S_ISDIR(status.st_mode):
             entry = Entry(path, Kind.DIRECTORY, mode, mtime=epoch)
         elif not stat.S_ISREG(status.st_mode):
@@ -78,7 +79,7 @@ def split(
     remaining = {
         path: entry for path, entry in installed.items() if not _matches(path, (*NEVER_PACKAGED, *data.remove))
     }
-    parts: list[tuple[str, str, tuple[str, ...], tuple[str, ...], tuple[str, ...], dict[str, Entry]]] = []
+    parts: list[tuple[Subpackage, dict[str, Entry]]] = []
     for sub in data.subpackages:
         taken = {
             path: entry
@@ -89,32 +90,36 @@ def split(
             raise BivyError(f"{recipe.name}: nothing was installed that {sub.name} takes ({', '.join(sub.files)})")
         for path in taken:
             del remaining[path]
-        parts.append((sub.name, sub.description, sub.depends, sub.provides, sub.replaces, taken))
-    left = _without_empty_folders(remaining, [taken for *_, taken in parts])
+        parts.append((sub, taken))
+    left = _without_emptied_folders(remaining, installed)
     if left:
-        parts.append((data.name, data.description, data.depends, data.provides, data.replaces, left))
-    owners = {path: name for name, *_, taken in parts for path in taken}
+        parts.append((_main_package(data), left))
+    owners = {path: part.name for part, taken in parts for path in taken}
     packages = []
-    for name, description, depends, provides, replaces, taken in parts:
+    for part, taken in parts:
         entries = _with_parents(taken, installed)
         read = scan(entries, arch=arch, version=recipe.version)
-        siblings = _siblings(name, taken, owners)
+        siblings = {f"{name}={recipe.version}" for name in _siblings(part.name, taken, owners)}
         info = PackageInfo(
-            name=name,
+            name=part.name,
             version=recipe.version,
             arch=arch.name,
-            description=description or data.description,
+            description=part.description or data.description,
             url=data.url,
             license=data.license,
             origin=data.name,
             build_date=epoch,
-            depends=tuple(sorted({*depends, *read.depends, *(f"{s}={recipe.version}" for s in siblings)})),
-            provides=tuple(sorted({*provides, *read.provides})),
-            replaces=replaces,
+            depends=tuple(sorted({*part.depends, *read.depends, *siblings})),
+            provides=tuple(sorted({*part.provides, *read.provides})),
+            replaces=part.replaces,
         )
         packages.append((info, entries))
     _check(recipe, packages)
     return packages
+
+
+def _main_package(data: RecipeData) -> Subpackage:
+    return Subpackage(data.name, (), data.description, data.depends, data.provides, data.replaces)
 
 
 def _walk(folder: Path) -> Iterable[Path]:
@@ -142,14 +147,15 @@ def _folder_named(path: str, patterns: Sequence[str]) -> bool:
     return any(path == pattern or path.startswith(f"{pattern}/") for pattern in patterns)
 
 
-def _without_empty_folders(remaining: dict[str, Entry], taken: Sequence[Mapping[str, Entry]]) -> dict[str, Entry]:
-    """Drop the folders that are only there for what other packages took."""
-    others = {parent for part in taken for path in part for parent in _parents(path)}
-    needed = {parent for path, e in remaining.items() if e.kind is not Kind.DIRECTORY for parent in _parents(path)}
+def _without_emptied_folders(remaining: Mapping[str, Entry], installed: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Drop the folders whose content has all gone elsewhere; one that was installed empty is meant to be there."""
+    emptied = {parent for path in installed if path not in remaining for parent in _parents(path)}
+    filled = {parent for path, e in remaining.items() if e.kind is not Kind.DIRECTORY for parent in _parents(path)}
+    meant = {parent for path in remaining.keys() - emptied for parent in _parents(path)}
     return {
         path: entry
         for path, entry in remaining.items()
-        if entry.kind is not Kind.DIRECTORY or path in needed or path not in others
+        if entry.kind is not Kind.DIRECTORY or path in filled | meant or path not in emptied
     }
 
 

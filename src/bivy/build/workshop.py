@@ -1,4 +1,4 @@
-"""The place where a recipe's steps run: fixed folders, a scrubbed environment, no network, in a sandbox if there is one."""
+"""Where a recipe's steps run: fixed folders, a scrubbed environment, no network, a sandbox if there is one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEFAULT_EPOCH = 1767225600
 INSIDE = Path("/bivy")
 
 
-class Stopped(BivyError):
+class StoppedError(BivyError):
     """The person asked to stop."""
 
 
@@ -47,11 +47,11 @@ class Children:
         """Run a command to its end and return its exit status.
 
         Raises:
-            Stopped: `stop` was called, before or while it ran.
+            StoppedError: `stop` was called, before or while it ran.
         """
         with self._lock:
             if self.stopping.is_set():
-                raise Stopped("stopped")
+                raise StoppedError("stopped")
             process = subprocess.Popen(  # type: ignore[call-overload]
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True, pass_fds=tuple(pass_fds), umask=0o022, **options,
@@ -63,7 +63,7 @@ class Children:
             with self._lock:
                 self._running.discard(process)
         if self.stopping.is_set():
-            raise Stopped("stopped")
+            raise StoppedError("stopped")
         return status
 
     def stop(self) -> None:
@@ -214,6 +214,8 @@ def _compiled_runtime(workshop: Workshop, cache: Path) -> Path:
                     f"the compiler cannot link for {toolchain.target.name}:\n{tail(log)}",
                     hint="is the disk full, or the ziglang wheel damaged?",
                 )
+            # What it has parsed of its own library is three quarters of it, and of no use once the runtime is there.
+            remove_folder(trial / "zig-cache" / "z")
             (trial / "zig-cache").rename(seed)
     return seed
 
@@ -235,9 +237,3 @@ def sandbox_fault() -> str | None:
 def python_command(script: str, arguments: Sequence[str]) -> list[str]:
     """Return the command that runs a recipe's Python script, apart from the user's own modules and settings."""
     return [str(host_python()), "-I", "-B", script, *arguments]
-
-
-__all__ = [
-    "DEFAULT_EPOCH", "Children", "Stopped", "Workshop", "prepare", "python_command", "remove_folder",
-    "sandbox_fault", "source_date_epoch", "tail",
-]  # fmt: skip
