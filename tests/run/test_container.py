@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -285,27 +286,30 @@ def test_where_no_sandbox_can_be_had_it_says_why(image: Image, tmp_path: Path, m
         container.run(image, probe("show"), cache=tmp_path)
 
 
+@pytest.fixture
+def ordinary_cache() -> Iterator[Path]:
+    """A cache of an ordinary user's; pytest's own folders are closed to others, again with every pytest that starts."""
+    with tempfile.TemporaryDirectory(prefix="bivy-") as folder:
+        os.chown(folder, ORDINARY, ORDINARY)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("user", [None, "0", "1000:1001", "4242"])
-def test_an_ordinary_user_can_run_it_as_anybody(image: Image, tmp_path: Path, user: str | None) -> None:
-    """The driver runs in this process' child with nothing but an ordinary user's rights."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder.is_relative_to(tmp_path.parents[2]):
-            folder.chmod(folder.stat().st_mode | 0o755)
-    own = tmp_path / "cache"
-    own.mkdir()
-    os.chown(own, ORDINARY, ORDINARY)
+def test_an_ordinary_user_can_run_it_as_anybody(image: Image, ordinary_cache: Path, user: str | None) -> None:
     bubblewrap = find_bubblewrap()
     assert bubblewrap is not None
     trial = subprocess.run([bubblewrap, "--version"], capture_output=True, user=ORDINARY, group=ORDINARY)
     if trial.returncode:
         pytest.skip("this checkout lies where only root can read it")
-    status, out, error = ended(image, probe("show", user=user), own, ORDINARY)
+    status, out, error = ended(image, probe("show", user=user), ordinary_cache, ORDINARY)
     assert (status, error) == (0, "")
     assert f"uid {(user or '0').partition(':')[0]}\n" in out
     is_root = user in (None, "0")
-    assert ended(image, probe("write", "/etc/motd", "x", user=user), own, ORDINARY)[0] == (0 if is_root else 1)
-    assert ended(image, probe("read", "/etc/motd", user=user), own, ORDINARY)[1] == "as it was"
+    assert ended(image, probe("write", "/etc/motd", "x", user=user), ordinary_cache, ORDINARY)[0] == (
+        0 if is_root else 1
+    )
+    assert ended(image, probe("read", "/etc/motd", user=user), ordinary_cache, ORDINARY) == (0, "as it was", "")
 
 
 class Terminal:
