@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -155,7 +155,7 @@ def compose(
         layer_from_tree(tree, compression=request.compression, created_by=f"bivy build: {name}")
         for tree, name in zip(trees, names, strict=True)
     ]
-    created = datetime.datetime.fromtimestamp(source_date_epoch(), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = dt.datetime.fromtimestamp(source_date_epoch(), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     config = ImageConfig(
         architecture=request.arch.oci, variant=request.arch.variant, created=created,
         env=definition.environment(dict(facts)), cmd=definition.config.command,

@@ -30,6 +30,7 @@ SCRIPTS = (
 )  # fmt: skip
 _CONTROL_BOUND = 1 << 24
 _DATA_BOUND = 1 << 32
+_BLOCK = 4096
 _AGAIN = "fetch or build it again"
 
 
@@ -155,6 +156,20 @@ def _arrange(entries: Iterable[Entry], mtime: int) -> tuple[Entry, ...]:
     return tuple(by_path[path] for path in sorted(by_path))
 
 
+def _installed_size(entries: Iterable[Entry]) -> int:
+    """Return the bytes that entries take in blocks, the folder that they are in included, as abuild counts them.
+
+    So it is never 0: a package of size 0 would be one that apk does not unpack.
+    """
+    blocks = 1
+    for entry in entries:
+        if entry.kind is Kind.FILE:
+            blocks += -(-len(entry.content) // _BLOCK)
+        elif entry.kind is Kind.DIRECTORY:
+            blocks += 1
+    return blocks * _BLOCK
+
+
 def _control_segment(info: PackageInfo, scripts: Mapping[str, bytes]) -> bytes:
     unknown = sorted(set(scripts) - set(SCRIPTS))
     if unknown:
@@ -192,8 +207,7 @@ def write_package(
     arranged = _arrange(entries, info.build_date)
     _check_entries(arranged, f"package {info.name}-{info.version}")
     data = segments.compress(tar.write_members(arranged, checksums=True) + tar.end_of_archive())
-    size = sum(len(entry.content) for entry in arranged if entry.kind is Kind.FILE)
-    filled = replace(info, installed_size=size, data_hash=hashlib.sha256(data).hexdigest())
+    filled = replace(info, installed_size=_installed_size(arranged), data_hash=hashlib.sha256(data).hexdigest())
     control = _control_segment(filled, scripts or {})
     signature = signature_segment(signer, control, info.build_date) if signer else b""
     return signature + control + data

@@ -30,7 +30,7 @@ PARTS = {
 @json_option
 @volume_options
 @click.pass_context
-def command(context: click.Context, as_json: bool, quiet: bool, verbose: bool) -> None:  # noqa: ARG001, FBT001
+def command(context: click.Context, *, as_json: bool, quiet: bool, verbose: bool) -> None:  # noqa: ARG001
     """Say where the cache is and how large; `bivy cache prune` empties it."""
     if context.invoked_subcommand:
         return
@@ -51,7 +51,7 @@ def command(context: click.Context, as_json: bool, quiet: bool, verbose: bool) -
 @command.command()
 @click.option("--all", "everything", is_flag=True, help="Remove the sources and the compiler's runtime too.")
 @volume_options
-def prune(everything: bool, quiet: bool, verbose: bool) -> None:  # noqa: FBT001
+def prune(*, everything: bool, quiet: bool, verbose: bool) -> None:
     """Remove what can be made again: packages, unpacked images, logs.
 
     What a build is at work on is kept.
@@ -77,7 +77,7 @@ def _size(folder: Path) -> int:
     for parent, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH116, PTH118 - many files, quickly
+                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 - many files, quickly
             except OSError:
                 continue
     return total

@@ -1,0 +1,80 @@
+"""An image: a config, layers and annotations, and what follows from them; changed by making another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from bivy.oci import media
+from bivy.oci.blob import Blob
+from bivy.oci.config import History, ImageConfig, canonical, format_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bivy.oci.layer import Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image for one platform.
+
+    Attributes:
+        config: How it starts and what it is for.
+        layers: Its layers, from the lowest.
+        annotations: What its manifest says of it.
+        config_blob: The config's bytes, as they are named in the manifest.
+        manifest: The manifest's bytes.
+    """
+
+    config: ImageConfig
+    layers: tuple[Layer, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    config_blob: Blob = field(kw_only=True)
+    manifest: Blob = field(kw_only=True)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the manifest, which is the image's."""
+        return self.manifest.digest
+
+    @property
+    def size(self) -> int:
+        """The compressed bytes of all layers: what a client transfers."""
+        return sum(layer.size for layer in self.layers)
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """All its bytes, in the order in which they may be written: what is referred to first."""
+        return (*(layer.blob for layer in self.layers), self.config_blob, self.manifest)
+
+
+def make_image(config: ImageConfig, layers: Sequence[Layer], annotations: Mapping[str, str] | None = None) -> Image:
+    """Make an image of layers; the config's ``diff_ids`` and history are filled in from them."""
+    config = replace(
+        config,
+        diff_ids=tuple(layer.diff_id for layer in layers),
+        history=tuple(History(layer.created_by, config.created) for layer in layers),
+    )
+    blob = Blob.of(format_config(config))
+    manifest: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": media.MANIFEST,
+        "config": descriptor(media.CONFIG, blob),
+        "layers": [descriptor(layer.media_type, layer.blob) for layer in layers],
+    }
+    if annotations:
+        manifest["annotations"] = dict(annotations)
+    return Image(
+        config, tuple(layers), dict(annotations or {}), config_blob=blob, manifest=Blob.of(canonical(manifest))
+    )
+
+
+def add_layer(image: Image, layer: Layer) -> Image:
+    """Return an image with one more layer on top."""
+    return make_image(image.config, (*image.layers, layer), image.annotations)
+
+
+def descriptor(media_type: str, blob: Blob) -> dict[str, Any]:
+    """Describe some bytes for who refers to them (image-spec 1.1, descriptor.md)."""
+    return {"mediaType": media_type, "digest": blob.digest, "size": blob.size}

@@ -1,0 +1,133 @@
+"""What is in an image: its packages, its layers, and what every byte is for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bivy.apk.database import parse_installed
+from bivy.apk.entry import Kind
+from bivy.oci.layer import apply_layer, read_layer, read_tar
+from bivy.rootfs.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bivy.oci.image import Image
+
+INSTALLED = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """One layer: its digest, its sizes in bytes before and after compression, its files, and what made it."""
+
+    digest: str
+    media_type: str
+    size: int
+    unpacked: int
+    files: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PackageReport:
+    """One installed package.
+
+    Attributes:
+        name: Its name.
+        version: Its version.
+        license: Its licence, as SPDX spells it.
+        unpacked: Bytes of its files.
+        compressed: Its part in the compressed layers, estimated: each file's share of its layer's bytes.
+    """
+
+    name: str
+    version: str
+    license: str
+    unpacked: int
+    compressed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is in an image.
+
+    Attributes:
+        digest: The manifest's digest.
+        platform: As in ``docker --platform``.
+        size: Compressed bytes of all layers.
+        unpacked: Bytes of all files as they are in a container.
+        layers: From the lowest.
+        packages: The installed ones, largest first.
+        unowned: Compressed bytes, estimated, of files that no package owns.
+        largest: The largest files, as pairs of path and bytes.
+        tree: All files.
+    """
+
+    digest: str
+    platform: str
+    size: int
+    unpacked: int
+    layers: tuple[LayerReport, ...]
+    packages: tuple[PackageReport, ...]
+    unowned: int
+    largest: tuple[tuple[str, int], ...]
+    tree: Tree
+
+
+def inspect(image: Image, *, largest: int = 10) -> Report:
+    """Read all of an image.
+
+    Args:
+        image: The image.
+        largest: How many of the largest files are named.
+
+    Raises:
+        BivyError: A layer or the package database is damaged.
+    """
+    tree = Tree.of(())
+    layers: list[LayerReport] = []
+    shares: dict[str, float] = {}
+    for layer in image.layers:
+        archive = read_layer(layer)
+        added, _, _ = read_tar(archive, f"layer {layer.digest}")
+        files = {path: len(e.content) for path, e in added.entries.items() if e.kind is Kind.FILE}
+        layers.append(LayerReport(layer.digest, layer.media_type, layer.size, added.size, len(files), layer.created_by))
+        # Each member costs the archive a header of 512 bytes beside its content.
+        shares |= {path: (size + 512) * layer.size / (len(archive) or 1) for path, size in files.items()}
+        tree = apply_layer(tree, layer)
+    sizes = {path: len(entry.content) for path, entry in tree.entries.items() if entry.kind is Kind.FILE}
+    packages, owned = _packages(tree, sizes, shares)
+    return Report(
+        digest=image.digest,
+        platform=image.config.platform,
+        size=image.size,
+        unpacked=tree.size,
+        layers=tuple(layers),
+        packages=tuple(sorted(packages, key=lambda package: (-package.compressed, package.name))),
+        unowned=round(sum(share for path, share in shares.items() if path in sizes and path not in owned)),
+        largest=tuple(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:largest]),
+        tree=tree,
+    )
+
+
+def _packages(
+    tree: Tree, sizes: Mapping[str, int], shares: Mapping[str, float]
+) -> tuple[Sequence[PackageReport], set[str]]:
+    database = next((content for path in INSTALLED if (content := tree.read(path)) is not None), b"")
+    found, owned = [], set()
+    for package in parse_installed(database.decode("utf-8", "replace")):
+        paths = {
+            f"{folder.path}/{file.name}" if folder.path else file.name
+            for folder in package.folders
+            for file in folder.files
+        }
+        owned |= paths
+        found.append(
+            PackageReport(
+                package.entry.name, package.entry.version, package.entry.license,
+                sum(sizes.get(path, 0) for path in paths), round(sum(shares.get(path, 0) for path in paths)),
+            )
+        )  # fmt: skip
+    return found, owned

@@ -1,0 +1,29 @@
+/* The answers that gdbm's configure would find for musl, on every architecture of Alpine's. */
+
+#define GDBM_FAILURE_ATOMIC 1
+#define GDBM_THREAD_LOCAL __thread
+#define HAVE_FLOCK 1
+#define HAVE_FSYNC 1
+#define HAVE_FTRUNCATE 1
+#define HAVE_GETPAGESIZE 1
+#define HAVE_INTTYPES_H 1
+#define HAVE_LOCALE_H 1
+#define HAVE_LOCKF 1
+#define HAVE_MMAP 1
+#define HAVE_MSYNC 1
+#define HAVE_SETLOCALE 1
+#define HAVE_STDINT_H 1
+#define HAVE_STDIO_H 1
+#define HAVE_STDLIB_H 1
+#define HAVE_STRINGS_H 1
+#define HAVE_STRING_H 1
+#define HAVE_STRUCT_STAT_ST_BLKSIZE 1
+#define HAVE_STRUCT_STAT_ST_MTIM 1
+#define HAVE_SYS_FILE_H 1
+#define HAVE_SYS_STAT_H 1
+#define HAVE_SYS_TYPES_H 1
+#define HAVE_TIMER_SETTIME 1
+#define HAVE_UNISTD_H 1
+#define HAVE_UNSIGNED_LONG_LONG_INT 1
+#define PACKAGE "gdbm"
+#define SIZEOF_OFF_T 8

@@ -1,0 +1,1 @@
+"""Tests of several rooms together, and with other people's programs."""
