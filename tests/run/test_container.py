@@ -332,8 +332,10 @@ class Terminal:
         os.write(self.descriptor, typed)
 
     def status(self) -> int:
-        with contextlib.suppress(OSError):
-            while select.select([self.descriptor], [], [], 30)[0]:
+        with contextlib.suppress(OSError):  # what reading gives once nobody has the terminal any more
+            while True:
+                ready, _, _ = select.select([self.descriptor], [], [], 30)
+                assert ready, self.shown
                 self.shown += os.read(self.descriptor, 4096)
         return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
@@ -380,19 +382,6 @@ def test_control_c_ends_a_command_that_does_not_mind_it(terminal: Callable[..., 
     assert shown.status() == 128 + signal.SIGINT
 
 
-def test_after_control_c_nothing_that_the_command_left_is_waited_for(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal("leave", "and-wait", environment=(("MARK", "left-in-terminal"),))
-    shown.until(b"ready")
-    shown.keys(b"\x03")
-    assert shown.status() == 2
-    assert not marked(b"left-in-terminal")
-
-
-def test_what_a_command_leaves_in_a_terminal_ends_with_it(terminal: Callable[..., Terminal]) -> None:
-    assert terminal("leave", environment=(("MARK", "left-quietly"),)).status() == 0
-    assert not marked(b"left-quietly")
-
-
 def test_a_signal_reaches_a_command_in_a_terminal(terminal: Callable[..., Terminal]) -> None:
     shown = terminal("catch", "15")
     shown.until(b"ready")
@@ -427,20 +416,47 @@ signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 job = subprocess.Popen(sys.argv[1:], process_group=0)
 os.tcsetpgrp(0, job.pid)
 status = os.waitpid(job.pid, os.WUNTRACED)[1]
-print("stopped", os.WIFSTOPPED(status), flush=True)
-os.killpg(job.pid, signal.SIGCONT)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(job.pid, 0)[1]))
+if os.WIFSTOPPED(status):
+    print("stopped", flush=True)
+    os.killpg(job.pid, signal.SIGCONT)
+    status = os.waitpid(job.pid, 0)[1]
+os.tcsetpgrp(0, os.getpgrp())
+print("ended", os.waitstatus_to_exitcode(status), flush=True)
+input()
 """
 
 
-def test_control_z_stops_the_run_and_it_can_go_on(image: Image, cache: Path) -> None:
+@pytest.fixture
+def shell(image: Image, cache: Path) -> Iterator[Callable[..., Terminal]]:
     """The script does what an interactive shell does with its jobs."""
-    shown = Terminal([sys.executable, "-c", SHELL, *command(image, probe("catch", "2"), cache)])
-    try:
-        shown.until(b"ready")
-        shown.keys(b"\x1a")
-        shown.until(b"stopped True")
-        shown.keys(b"\x03")
-        assert shown.status() == 2
-    finally:
-        shown.close()
+    opened: list[Terminal] = []
+
+    def start(*words: str, **changes: Any) -> Terminal:
+        opened.append(Terminal([sys.executable, "-c", SHELL, *command(image, probe(*words, **changes), cache)]))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def test_control_z_stops_the_run_and_it_can_go_on(shell: Callable[..., Terminal]) -> None:
+    shown = shell("catch", "2")
+    shown.until(b"ready")
+    shown.keys(b"\x1a")
+    shown.until(b"stopped")
+    shown.keys(b"\x03")
+    shown.until(b"ended 2")
+
+
+def test_what_a_command_leaves_in_a_terminal_ends_with_it(shell: Callable[..., Terminal]) -> None:
+    shell("leave", environment=(("MARK", "left-quietly"),)).until(b"ended 0")
+    assert not marked(b"left-quietly")
+
+
+def test_after_control_c_nothing_that_the_command_left_is_waited_for(shell: Callable[..., Terminal]) -> None:
+    shown = shell("leave", "and-wait", environment=(("MARK", "left-in-terminal"),))
+    shown.until(b"ready")
+    shown.keys(b"\x03")
+    shown.until(b"ended 2")
+    assert not marked(b"left-in-terminal")
