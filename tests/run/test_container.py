@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -285,27 +286,30 @@ def test_where_no_sandbox_can_be_had_it_says_why(image: Image, tmp_path: Path, m
         container.run(image, probe("show"), cache=tmp_path)
 
 
+@pytest.fixture
+def ordinary_cache() -> Iterator[Path]:
+    """A cache of an ordinary user's; pytest's own folders are closed to others, again with every pytest that starts."""
+    with tempfile.TemporaryDirectory(prefix="bivy-") as folder:
+        os.chown(folder, ORDINARY, ORDINARY)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("user", [None, "0", "1000:1001", "4242"])
-def test_an_ordinary_user_can_run_it_as_anybody(image: Image, tmp_path: Path, user: str | None) -> None:
-    """The driver runs in this process' child with nothing but an ordinary user's rights."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and folder.is_relative_to(tmp_path.parents[2]):
-            folder.chmod(folder.stat().st_mode | 0o755)
-    own = tmp_path / "cache"
-    own.mkdir()
-    os.chown(own, ORDINARY, ORDINARY)
+def test_an_ordinary_user_can_run_it_as_anybody(image: Image, ordinary_cache: Path, user: str | None) -> None:
     bubblewrap = find_bubblewrap()
     assert bubblewrap is not None
     trial = subprocess.run([bubblewrap, "--version"], capture_output=True, user=ORDINARY, group=ORDINARY)
     if trial.returncode:
         pytest.skip("this checkout lies where only root can read it")
-    status, out, error = ended(image, probe("show", user=user), own, ORDINARY)
+    status, out, error = ended(image, probe("show", user=user), ordinary_cache, ORDINARY)
     assert (status, error) == (0, "")
     assert f"uid {(user or '0').partition(':')[0]}\n" in out
     is_root = user in (None, "0")
-    assert ended(image, probe("write", "/etc/motd", "x", user=user), own, ORDINARY)[0] == (0 if is_root else 1)
-    assert ended(image, probe("read", "/etc/motd", user=user), own, ORDINARY)[1] == "as it was"
+    assert ended(image, probe("write", "/etc/motd", "x", user=user), ordinary_cache, ORDINARY)[0] == (
+        0 if is_root else 1
+    )
+    assert ended(image, probe("read", "/etc/motd", user=user), ordinary_cache, ORDINARY) == (0, "as it was", "")
 
 
 class Terminal:
@@ -328,8 +332,10 @@ class Terminal:
         os.write(self.descriptor, typed)
 
     def status(self) -> int:
-        with contextlib.suppress(OSError):
-            while select.select([self.descriptor], [], [], 30)[0]:
+        with contextlib.suppress(OSError):  # what reading gives once nobody has the terminal any more
+            while True:
+                ready, _, _ = select.select([self.descriptor], [], [], 30)
+                assert ready, self.shown
                 self.shown += os.read(self.descriptor, 4096)
         return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
@@ -376,19 +382,6 @@ def test_control_c_ends_a_command_that_does_not_mind_it(terminal: Callable[..., 
     assert shown.status() == 128 + signal.SIGINT
 
 
-def test_after_control_c_nothing_that_the_command_left_is_waited_for(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal("leave", "and-wait", environment=(("MARK", "left-in-terminal"),))
-    shown.until(b"ready")
-    shown.keys(b"\x03")
-    assert shown.status() == 2
-    assert not marked(b"left-in-terminal")
-
-
-def test_what_a_command_leaves_in_a_terminal_ends_with_it(terminal: Callable[..., Terminal]) -> None:
-    assert terminal("leave", environment=(("MARK", "left-quietly"),)).status() == 0
-    assert not marked(b"left-quietly")
-
-
 def test_a_signal_reaches_a_command_in_a_terminal(terminal: Callable[..., Terminal]) -> None:
     shown = terminal("catch", "15")
     shown.until(b"ready")
@@ -423,20 +416,47 @@ signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 job = subprocess.Popen(sys.argv[1:], process_group=0)
 os.tcsetpgrp(0, job.pid)
 status = os.waitpid(job.pid, os.WUNTRACED)[1]
-print("stopped", os.WIFSTOPPED(status), flush=True)
-os.killpg(job.pid, signal.SIGCONT)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(job.pid, 0)[1]))
+if os.WIFSTOPPED(status):
+    print("stopped", flush=True)
+    os.killpg(job.pid, signal.SIGCONT)
+    status = os.waitpid(job.pid, 0)[1]
+os.tcsetpgrp(0, os.getpgrp())
+print("ended", os.waitstatus_to_exitcode(status), flush=True)
+input()
 """
 
 
-def test_control_z_stops_the_run_and_it_can_go_on(image: Image, cache: Path) -> None:
+@pytest.fixture
+def shell(image: Image, cache: Path) -> Iterator[Callable[..., Terminal]]:
     """The script does what an interactive shell does with its jobs."""
-    shown = Terminal([sys.executable, "-c", SHELL, *command(image, probe("catch", "2"), cache)])
-    try:
-        shown.until(b"ready")
-        shown.keys(b"\x1a")
-        shown.until(b"stopped True")
-        shown.keys(b"\x03")
-        assert shown.status() == 2
-    finally:
-        shown.close()
+    opened: list[Terminal] = []
+
+    def start(*words: str, **changes: Any) -> Terminal:
+        opened.append(Terminal([sys.executable, "-c", SHELL, *command(image, probe(*words, **changes), cache)]))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def test_control_z_stops_the_run_and_it_can_go_on(shell: Callable[..., Terminal]) -> None:
+    shown = shell("catch", "2")
+    shown.until(b"ready")
+    shown.keys(b"\x1a")
+    shown.until(b"stopped")
+    shown.keys(b"\x03")
+    shown.until(b"ended 2")
+
+
+def test_what_a_command_leaves_in_a_terminal_ends_with_it(shell: Callable[..., Terminal]) -> None:
+    shell("leave", environment=(("MARK", "left-quietly"),)).until(b"ended 0")
+    assert not marked(b"left-quietly")
+
+
+def test_after_control_c_nothing_that_the_command_left_is_waited_for(shell: Callable[..., Terminal]) -> None:
+    shown = shell("leave", "and-wait", environment=(("MARK", "left-in-terminal"),))
+    shown.until(b"ready")
+    shown.keys(b"\x03")
+    shown.until(b"ended 2")
+    assert not marked(b"left-in-terminal")

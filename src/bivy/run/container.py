@@ -261,6 +261,7 @@ def _wait(running: _Running, argv: Sequence[str]) -> int:
     if ended >= 0:
         if inner is not None:
             _end(inner[0])
+            _until_gone(inner[0])
         if running.told("exit-code") is None:
             raise BivyError(
                 f"{argv[0]} could not be started in the container",
