@@ -135,7 +135,7 @@ def main(certdata: Path, root: Path) -> None:
         digits = subject_hash(der)
         (links / f"{digits}.{taken.setdefault(digits, 0)}").symlink_to(link)
         taken[digits] += 1
-    (links / "ca-certificates.crt").write_text("\n".join(to_pem(der) for _, der in sorted(certificates.items())))
+    (links / "ca-certificates.crt").write_text("".join(f"{to_pem(der)}\n" for _, der in sorted(certificates.items())))
     (root / "etc/ssl/cert.pem").symlink_to("certs/ca-certificates.crt")
     chosen = "".join(f"mozilla/{name}\n" for name in sorted(certificates))
     (root / "etc/ca-certificates.conf").write_text(
