@@ -90,7 +90,9 @@ def _parse_rsa_private(data: bytes) -> PrivateKey:
     if len(numbers) != 9 or numbers[0] != 0:
         raise ApkError("the key is not an RSA key with two primes")
     _, modulus, public, exponent, first, second, *_ = numbers
-    if first < 3 or second < 3 or first * second != modulus or exponent * public % (first - 1) != 1:
+    if first < 3 or second < 3 or first * second != modulus or exponent >= modulus:
+        raise ApkError("the numbers of the RSA key do not belong together")
+    if any(exponent * public % (prime - 1) != 1 for prime in (first, second)):
         raise ApkError("the numbers of the RSA key do not belong together")
     return PrivateKey(_checked_public(modulus, public), exponent, first, second)
 

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from bivy.build.toolchain import host_python, write_programs
 from bivy.errors import BivyError
-from bivy.files import locked, scratch_folder
+from bivy.files import locked, remove_folder, scratch_folder
 from bivy.sandbox import Bind, Sandbox, find_bubblewrap, why_no_sandbox
 
 if TYPE_CHECKING:
@@ -214,6 +214,8 @@ def _compiled_runtime(workshop: Workshop, cache: Path) -> Path:
                     f"the compiler cannot link for {toolchain.target.name}:\n{tail(log)}",
                     hint="is the disk full, or the ziglang wheel damaged?",
                 )
+            # What it has parsed of its own library is three quarters of it, and of no use once the runtime is there.
+            remove_folder(trial / "zig-cache" / "z")
             (trial / "zig-cache").rename(seed)
     return seed
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-CHUNK = 1 << 18
+_CHUNK = 1 << 18
 _TRANSIENT_STATUS = {408, 425, 429}
 
 
@@ -102,7 +102,7 @@ def _opened_file(address: str, offset: int) -> Iterator[Body]:
 
     def chunks() -> Iterator[bytes]:
         try:
-            while chunk := file.read(CHUNK):
+            while chunk := file.read(_CHUNK):
                 yield chunk
         except OSError as fault:
             raise UnavailableError(str(fault.strerror), lasting=True) from fault
@@ -137,12 +137,12 @@ def _body(response: httpx.Response, offset: int) -> Body | None:
     status = response.status_code
     if status == 200:
         size = response.headers.get("Content-Length", "")
-        return Body(0, int(size) if size.isdecimal() else None, response.iter_raw(CHUNK))
+        return Body(0, int(size) if size.isdecimal() else None, response.iter_raw())
     if status == 206:
         place = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         if not place or int(place[1]) != offset:
             return None
-        return Body(offset, None if place[2] == "*" else int(place[2]), response.iter_raw(CHUNK))
+        return Body(offset, None if place[2] == "*" else int(place[2]), response.iter_raw())
     if status == 416 and offset:  # nothing comes after what is there: the digest will tell whether that is all
         return Body(offset, offset, iter(()))
     raise UnavailableError(

@@ -10,8 +10,11 @@ import base64
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Object = dict[str, str | bytes]
 
@@ -118,7 +121,9 @@ def to_pem(certificate: bytes) -> str:
 
 def main(certdata: Path, root: Path) -> None:
     """Write the files below `root`."""
-    certificates = {file_name(label): der for label, der in trusted_for_servers(list(read_objects(certdata.read_text())))}
+    certificates = {
+        file_name(label): der for label, der in trusted_for_servers(list(read_objects(certdata.read_text())))
+    }
     folder, links = root / "usr/share/ca-certificates/mozilla", root / "etc/ssl/certs"
     folder.mkdir(parents=True)
     links.mkdir(parents=True)
