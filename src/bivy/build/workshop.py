@@ -30,6 +30,9 @@ DEFAULT_EPOCH = 1767225600
 
 INSIDE = Path("/bivy")
 
+# The commands of a large link are pages long; what failed stands in the lines after them.
+WIDTH = 200
+
 
 class StoppedError(BivyError):
     """The person asked to stop."""
@@ -221,9 +224,9 @@ def _compiled_runtime(workshop: Workshop, cache: Path) -> Path:
 
 
 def tail(log: Path, lines: int = 25) -> str:
-    """Return the last lines of a log."""
+    """Return the last lines of a log, those that are long for a person cut short."""
     text = log.read_bytes()[-20_000:].decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …" for line in text.splitlines()[-lines:])
 
 
 @functools.cache

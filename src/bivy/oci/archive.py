@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-import json
+import shutil
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+import msgspec
+
 from bivy.errors import BivyError, UsageError
-from bivy.files import replacing
+from bivy.files import replacing, sha256_of
 from bivy.oci import media
-from bivy.oci.blob import Blob, digest_of
+from bivy.oci.blob import Blob
 from bivy.oci.config import canonical, parse_config
 from bivy.oci.image import Image, descriptor
-from bivy.oci.layer import Layer, read_layer
+from bivy.oci.layer import MOST_BYTES, Layer, read_layer
 from bivy.oci.layout import read_image
 
 if TYPE_CHECKING:
@@ -23,6 +26,16 @@ if TYPE_CHECKING:
 
 # More files than an image's layout has by far.
 MOST_MEMBERS = 10_000
+
+GZIP_MAGIC = b"\x1f\x8b"  # RFC 1952, section 2.3.1
+
+
+class _Saved(msgspec.Struct, rename="pascal"):
+    """An image in a docker archive's manifest.json."""
+
+    config: str
+    layers: list[str]
+    repo_tags: list[str] | None = None
 
 
 def write_archive(image: Image, path: Path, name: str, form: str) -> None:
@@ -56,14 +69,16 @@ def read_archive(path: Path, name: str, platform: str, scratch: Path) -> Image:
     """
     folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
-        with path.open("rb") as file:
-            _unpack(file, folder, path)
+        file = path.open("rb")
     except OSError as fault:
         raise UsageError(f"{path}: {fault.strerror}") from None
-    if (folder / "index.json").is_file():
-        return read_image(folder, name, platform)
+    with file:
+        _unpack(file, folder, path)
+    # Docker 25 and later save both at once, and only here are the images called what docker calls them.
     if (folder / "manifest.json").is_file():
         return _read_docker(folder, name, path)
+    if (folder / "index.json").is_file():
+        return read_image(folder, name, platform)
     raise BivyError(f"{path} is neither an OCI archive nor a docker archive: it has no index.json and no manifest.json")
 
 
@@ -92,45 +107,47 @@ def _docker_members(image: Image, name: str) -> Iterator[tuple[str, bytes]]:
 def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:
     """Unpack the plain files of an archive, refusing every other kind and every name that leads elsewhere."""
     try:
-        with tarfile.open(fileobj=file, mode="r:*") as archive:
+        with tarfile.open(fileobj=file, mode="r:*", encoding="utf-8") as archive:
+            size = 0
             for count, member in enumerate(archive):
-                if count > MOST_MEMBERS:
-                    raise BivyError(f"{path} has more than {MOST_MEMBERS} files: not an image")
-                parts = member.name.removeprefix("./").split("/")
-                if member.isdir() or member.name in (".", "./"):
+                if member.isdir():
                     continue
-                if not member.isreg() or "" in parts or ".." in parts:
+                parts = member.name.removeprefix("./").split("/")
+                if not member.isreg() or member.issparse() or member.size < 0 or not {"", ".."}.isdisjoint(parts):
                     raise BivyError(f"{path}: {member.name!r} has no place in an image's archive")
+                size += member.size
+                if count > MOST_MEMBERS or size > MOST_BYTES:
+                    raise BivyError(f"{path} has more files, or larger ones, than any image")
                 content = archive.extractfile(member)
                 assert content is not None
                 target = folder.joinpath(*parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                data = content.read()
-                if len(data) != member.size:
-                    raise BivyError(f"{path} is cut off in {member.name}")
-                target.write_bytes(data)
-    except (tarfile.TarError, EOFError, ValueError) as fault:
+                with target.open("xb") as unpacked:
+                    shutil.copyfileobj(content, unpacked)
+    except (FileExistsError, NotADirectoryError) as fault:
+        raise BivyError(f"{path} has two files in one place: {fault.filename}") from None
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error) as fault:
         raise BivyError(f"{path} is not a tar archive, or a damaged one: {fault}") from None
 
 
 def _read_docker(folder: Path, name: str, path: Path) -> Image:
     try:
-        entries = json.loads((folder / "manifest.json").read_bytes())
-        named = [(entry["Config"], entry["Layers"], entry.get("RepoTags") or []) for entry in entries]
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+        saved = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=list[_Saved])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise BivyError(f"{path}: manifest.json is damaged: {fault}") from None
-    fitting = [entry for entry in named if not name or name in entry[2]]
+    fitting = [each for each in saved if not name or name in (each.repo_tags or ())]
     if len(fitting) != 1:
-        there = ", ".join(tag for _, _, tags in named for tag in tags)
-        raise UsageError(f"{path} has no image {name!r}", hint=f"it has {there or 'none'}")
-    config_name, layer_names, _ = fitting[0]
-    config_blob = _file_blob(folder, config_name, path)
+        there = ", ".join(tag for each in saved for tag in each.repo_tags or ())
+        what = f"has no image {name!r}" if name else "has not just one image: name it"
+        raise UsageError(f"{path} {what}", hint=f"it has {there or 'none'}")
+    config_blob = _file_blob(folder, fitting[0].config, path)
     config = parse_config(config_blob.read())
-    if len(config.diff_ids) != len(layer_names):
-        raise BivyError(f"{path} has {len(layer_names)} layers, its config {len(config.diff_ids)}")
+    if len(config.diff_ids) != len(fitting[0].layers):
+        raise BivyError(f"{path} has {len(fitting[0].layers)} layers, its config {len(config.diff_ids)}")
+    steps = config.created_by
     layers = tuple(
-        Layer(media.LAYER, _file_blob(folder, layer, path), diff_id)
-        for layer, diff_id in zip(layer_names, config.diff_ids, strict=True)
+        _saved_layer(_file_blob(folder, layer, path), diff_id, step)
+        for layer, diff_id, step in zip(fitting[0].layers, config.diff_ids, steps, strict=True)
     )
     manifest = {
         "schemaVersion": 2,
@@ -141,9 +158,17 @@ def _read_docker(folder: Path, name: str, path: Path) -> Image:
     return Image(config, layers, config_blob=config_blob, manifest=Blob.of(canonical(manifest)))
 
 
+def _saved_layer(blob: Blob, diff_id: str, created_by: str) -> Layer:
+    # Docker and podman save layers as they are unpacked; docker with containerd's store, as they were pulled.
+    assert isinstance(blob.content, Path)
+    with blob.content.open("rb") as file:
+        compressed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+    return Layer(media.LAYER_GZIP if compressed else media.LAYER, blob, diff_id, created_by)
+
+
 def _file_blob(folder: Path, name: str, path: Path) -> Blob:
     file = folder / name
-    if ".." in Path(name).parts or not file.resolve().is_relative_to(folder.resolve()) or not file.is_file():
-        raise BivyError(f"{path}: {name!r} is missing")
-    content = file.read_bytes()
-    return Blob(digest_of(content), len(content), file)
+    # Nothing but plain files was unpacked: without dots, a name cannot lead elsewhere.
+    if name.startswith("/") or ".." in Path(name).parts or "\0" in name or not file.is_file():
+        raise BivyError(f"{path}: {name!r}, which manifest.json names, is missing")
+    return Blob(f"sha256:{sha256_of(file)}", file.stat().st_size, file, f"{path}'s manifest.json")

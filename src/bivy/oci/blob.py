@@ -24,11 +24,13 @@ class Blob:
         digest: ``sha256:`` and 64 hexadecimal digits.
         size: How many bytes.
         content: The bytes, or the file that has them.
+        referrer: What refers to them, for messages: ``manifest sha256:…``.
     """
 
     digest: str
     size: int
     content: bytes | Path
+    referrer: str = ""
 
     @classmethod
     def of(cls, content: bytes) -> Blob:
@@ -39,23 +41,24 @@ class Blob:
         """Return the bytes.
 
         Raises:
-            BivyError: The file is missing, cut off or altered; the message names it.
+            BivyError: The file is missing, cut off or altered; the message names it, and what refers to it.
         """
         if isinstance(self.content, bytes):
             return self.content
         try:
             found = self.content.read_bytes()
         except OSError as fault:
-            raise BivyError(
-                f"blob {self.digest} is missing: {self.content}: {fault.strerror}",
-                hint="the layout is damaged: build or copy the image again",
-            ) from None
+            raise damaged(self.digest, self.referrer, f"is missing: {self.content}: {fault.strerror}") from None
         if digest_of(found) != self.digest:
-            raise BivyError(
-                f"blob {self.digest} was altered: {self.content} has {len(found)} bytes with digest {digest_of(found)}",
-                hint="the layout is damaged: build or copy the image again",
-            )
+            what = f"was altered: {self.content} has {len(found)} bytes with digest {digest_of(found)}"
+            raise damaged(self.digest, self.referrer, what)
         return found
+
+
+def damaged(digest: str, referrer: str, what: str) -> BivyError:
+    """Make the fault that is told of a blob that is not what it has to be."""
+    named = f"blob {digest}, which {referrer} refers to," if referrer else f"blob {digest}"
+    return BivyError(f"{named} {what}", hint="build or copy the image again: that puts it right")
 
 
 def digest_of(content: bytes) -> str:

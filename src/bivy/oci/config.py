@@ -72,6 +72,12 @@ class ImageConfig:
         """The platform, as in ``docker --platform``: ``linux/arm/v7``."""
         return f"{self.os}/{self.architecture}" + (f"/{self.variant}" if self.variant else "")
 
+    @property
+    def created_by(self) -> tuple[str, ...]:
+        """What made each layer, from the lowest; empty where the history does not say."""
+        told = [step.created_by for step in self.history if not step.empty_layer][: len(self.diff_ids)]
+        return (*told, *[""] * (len(self.diff_ids) - len(told)))
+
 
 class _Run(msgspec.Struct, rename="pascal"):
     """The part of the document that says how to run; most keys may also be null."""
@@ -143,7 +149,7 @@ def parse_config(content: bytes) -> ImageConfig:
     """
     try:
         document = msgspec.json.decode(content, type=_Document)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise BivyError(f"the image's config is not one: {fault}") from None
     run = document.config or _Run()
     return ImageConfig(

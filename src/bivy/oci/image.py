@@ -51,11 +51,18 @@ class Image:
 
 def make_image(config: ImageConfig, layers: Sequence[Layer], annotations: Mapping[str, str] | None = None) -> Image:
     """Make an image of layers; the config's ``diff_ids`` and history are filled in from them."""
-    config = replace(
-        config,
-        diff_ids=tuple(layer.diff_id for layer in layers),
-        history=tuple(History(layer.created_by, config.created) for layer in layers),
-    )
+    history = tuple(History(layer.created_by, config.created) for layer in layers)
+    return _assemble(replace(config, history=history), layers, annotations or {})
+
+
+def add_layer(image: Image, layer: Layer) -> Image:
+    """Return an image with one more layer on top; the history of those below stays."""
+    history = (*image.config.history, History(layer.created_by, image.config.created))
+    return _assemble(replace(image.config, history=history), (*image.layers, layer), image.annotations)
+
+
+def _assemble(config: ImageConfig, layers: Sequence[Layer], annotations: Mapping[str, str]) -> Image:
+    config = replace(config, diff_ids=tuple(layer.diff_id for layer in layers))
     blob = Blob.of(format_config(config))
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
@@ -65,14 +72,7 @@ def make_image(config: ImageConfig, layers: Sequence[Layer], annotations: Mappin
     }
     if annotations:
         manifest["annotations"] = dict(annotations)
-    return Image(
-        config, tuple(layers), dict(annotations or {}), config_blob=blob, manifest=Blob.of(canonical(manifest))
-    )
-
-
-def add_layer(image: Image, layer: Layer) -> Image:
-    """Return an image with one more layer on top."""
-    return make_image(image.config, (*image.layers, layer), image.annotations)
+    return Image(config, tuple(layers), dict(annotations), config_blob=blob, manifest=Blob.of(canonical(manifest)))
 
 
 def descriptor(media_type: str, blob: Blob) -> dict[str, Any]:

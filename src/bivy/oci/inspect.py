@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bivy.apk.database import parse_installed
 from bivy.apk.entry import Kind
-from bivy.oci.layer import apply_layer, read_layer, read_tar
+from bivy.oci.layer import apply_changes, read_layer, read_tar
 from bivy.rootfs.tree import Tree
 
 if TYPE_CHECKING:
@@ -91,12 +91,13 @@ def inspect(image: Image, *, largest: int = 10) -> Report:
     shares: dict[str, float] = {}
     for layer in image.layers:
         archive = read_layer(layer)
-        added, _, _ = read_tar(archive, f"layer {layer.digest}")
-        files = {path: len(e.content) for path, e in added.entries.items() if e.kind is Kind.FILE}
-        layers.append(LayerReport(layer.digest, layer.media_type, layer.size, added.size, len(files), layer.created_by))
+        changes = read_tar(archive, f"layer {layer.digest}")
+        files = {entry.path: len(entry.content) for entry in changes.entries if entry.kind is Kind.FILE}
+        added = sum(files.values())
+        layers.append(LayerReport(layer.digest, layer.media_type, layer.size, added, len(files), layer.created_by))
         # Each member costs the archive a header of 512 bytes beside its content.
         shares |= {path: (size + 512) * layer.size / (len(archive) or 1) for path, size in files.items()}
-        tree = apply_layer(tree, layer)
+        tree = apply_changes(tree, changes)
     sizes = {path: len(entry.content) for path, entry in tree.entries.items() if entry.kind is Kind.FILE}
     packages, owned = _packages(tree, sizes, shares)
     return Report(

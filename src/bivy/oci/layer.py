@@ -5,25 +5,45 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
-from dataclasses import dataclass
-from typing import Literal
+import zlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from bivy.apk.entry import Entry, Kind
+from bivy.apk.errors import ApkError
+from bivy.apk.tar import end_of_archive, write_members
 from bivy.compression import gzip
 from bivy.errors import BivyError
 from bivy.oci import media
 from bivy.oci.blob import Blob, digest_of
-from bivy.rootfs.tree import Tree
+from bivy.rootfs.tree import Tree, merge, parents_of, without
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Compression = Literal["gzip", "zstd"]
 
+# The highest whose window every client is ready for: 20 and more are zstd's --ultra.
 ZSTD_LEVEL = 19
 
-# No layer of a Python image comes near; one that claims more is meant to fill the disk.
-MOST_BYTES = 16 << 30
+# No layer of a Python image comes near; one that claims more is meant to fill the memory.
+MOST_BYTES = 8 << 30
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
+# What aufs kept for itself; docker and containerd pass it over.
+RESERVED = ".wh..wh."
+
+_XATTR = "SCHILY.xattr."
+_KINDS = {
+    tarfile.DIRTYPE: Kind.DIRECTORY,
+    tarfile.SYMTYPE: Kind.SYMLINK,
+    tarfile.LNKTYPE: Kind.HARDLINK,
+    tarfile.REGTYPE: Kind.FILE,
+    tarfile.AREGTYPE: Kind.FILE,
+    tarfile.CONTTYPE: Kind.FILE,
+}
+_DEVICES = {tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +73,27 @@ class Layer:
         return self.blob.size
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a layer does to the tree below it.
+
+    Attributes:
+        entries: What it adds or replaces.
+        removed: The paths that it removes, with all below them.
+        emptied: The folders whose former content it removes, the root as the empty path.
+    """
+
+    entries: tuple[Entry, ...]
+    removed: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
+
+
 def layer_from_tree(tree: Tree, *, compression: Compression = "gzip", created_by: str = "") -> Layer:
-    """Turn a tree into a layer; the same tree gives the same bytes on every machine."""
+    """Turn a tree into a layer; the same tree gives the same bytes on every machine.
+
+    Raises:
+        BivyError: A name, number or time in the tree does not fit a tar archive.
+    """
     archive = write_tar(tree)
     media_type, content = _compress(archive, compression)
     return Layer(media_type, Blob.of(content), digest_of(archive), created_by)
@@ -69,10 +108,13 @@ def read_layer(layer: Layer) -> bytes:
     content = layer.blob.read()
     try:
         archive = _decompress(content, layer.media_type)
-    except (EOFError, OSError, ValueError) as fault:
+    except (EOFError, OSError, ValueError, zlib.error) as fault:
         raise BivyError(f"layer {layer.digest} cannot be decompressed: {fault}") from None
     if digest_of(archive) != layer.diff_id:
-        raise BivyError(f"layer {layer.digest} decompresses to {digest_of(archive)}, not to {layer.diff_id}")
+        raise BivyError(
+            f"layer {layer.digest} decompresses to {digest_of(archive)}, but the config says {layer.diff_id}",
+            hint="build or copy the image again",
+        )
     return archive
 
 
@@ -80,127 +122,113 @@ def write_tar(tree: Tree) -> bytes:
     """Write a tree as a tar archive, folders before what is in them, in the order of the paths.
 
     The format is POSIX.1-1988's ustar, with POSIX.1-2001's extended headers only for what does not fit.
-    """
-    memory = io.BytesIO()
-    with tarfile.open(fileobj=memory, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        # A link to a file that comes later in the order cannot be unpacked: all links to files stand at the end.
-        ordered = sorted(tree.entries.values(), key=lambda entry: entry.kind is Kind.HARDLINK)
-        for entry in ordered:
-            archive.addfile(_member(entry), io.BytesIO(entry.content))
-    return memory.getvalue()
-
-
-def read_tar(archive: bytes, where: str) -> tuple[Tree, frozenset[str], frozenset[str]]:
-    """Read a layer's archive.
-
-    Returns:
-        What the layer adds; the paths of lower layers that it removes; the folders whose former content it hides.
 
     Raises:
-        BivyError: The archive is damaged, or something in it has no place in a tree. Device nodes, which a layer may
-            have and a rootless container cannot, are passed over.
+        BivyError: A name, number or time does not fit.
+    """
+    # A link to a file that comes later in the order cannot be unpacked: all links to files stand at the end.
+    ordered = sorted(tree.entries.values(), key=lambda entry: entry.kind is Kind.HARDLINK)
+    try:
+        # Names of users would be looked up where the layer is unpacked, and might mean someone else there.
+        return write_members(replace(entry, user="", group="") for entry in ordered) + end_of_archive()
+    except (ApkError, UnicodeEncodeError) as fault:
+        raise BivyError(f"a layer cannot be made of the tree: {fault}") from None
+
+
+def read_tar(archive: bytes, where: str) -> Changes:
+    """Read a layer's archive.
+
+    Device nodes, which a layer may have and a rootless container cannot, are passed over.
+
+    Args:
+        archive: The archive, not compressed.
+        where: What it is called, for messages.
+
+    Raises:
+        BivyError: The archive is damaged, or something in it has no place in a tree: an absolute path, ``..``, a
+            sparse file, what is below a link.
     """
     entries: dict[str, Entry] = {}
-    removed, hidden = set(), set()
+    removed, emptied = set(), set()
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:", encoding="utf-8") as opened:
             for member in opened:
-                path = posixpath.normpath(member.name.lstrip("/")) if not member.name.startswith("/") else member.name
-                if path == ".":
-                    continue
+                path = _path(member.name)
                 folder, name = posixpath.split(path)
                 if name == OPAQUE:
-                    hidden.add(folder)
+                    emptied.add(folder)
+                elif any(part.startswith(RESERVED) for part in path.split("/")):
+                    continue
                 elif name.startswith(WHITEOUT):
-                    removed.add(posixpath.join(folder, name.removeprefix(WHITEOUT)))
-                elif not (member.ischr() or member.isblk() or member.isfifo()):
+                    removed.add(_hidden(folder, name))
+                elif path and member.type not in _DEVICES:
                     entries.pop(path, None)
                     entries[path] = _entry(opened, member, path)
+        # What is wrong within the layer is told here; a hard link may be to a file of a lower layer's.
+        Tree.of(entry for entry in entries.values() if entry.kind is not Kind.HARDLINK or entry.target in entries)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as fault:
         raise BivyError(f"{where}: not a tar archive, or a damaged one: {fault}") from None
-    return Tree.of(_without_dangling(entries)), frozenset(removed), frozenset(hidden)
+    except BivyError as fault:
+        raise BivyError(f"{where}: {fault}") from None
+    return Changes(tuple(entries.values()), frozenset(removed), frozenset(emptied))
 
 
-def apply_layer(lower: Tree, layer: Layer) -> Tree:
+def apply_changes(lower: Tree, changes: Changes) -> Tree:
     """Return what a layer makes of the tree below it.
 
     Raises:
-        BivyError: The layer is damaged.
+        BivyError: The layer does not fit the tree: it has something below a link or a file, or another name of a file
+            that is not there.
     """
-    tree, removed, hidden = read_tar(read_layer(layer), f"layer {layer.digest}")
-    kept: dict[str, Entry] = {}
-    for path, entry in lower.entries.items():
-        above = [path, *_above(path)]
-        if any(place in removed for place in above) or any(place in hidden for place in above[1:]):
-            continue
-        # What was a folder below and is none any more takes all that was in it along.
-        if any(place in tree.entries and tree.entries[place].kind is not Kind.DIRECTORY for place in above[1:]):
-            continue
-        kept[path] = entry
-    return Tree.of({**kept, **tree.entries}.values())
+
+    def gone(path: str) -> bool:
+        above = parents_of(path)
+        return not changes.removed.isdisjoint((path, *above)) or not changes.emptied.isdisjoint((*above, ""))
+
+    return merge(Tree.of(without(lower, gone).values()), changes.entries)
 
 
-def _above(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1)]
+def _path(name: str) -> str:
+    """Return a member's path as a tree has it, empty for the root.
+
+    Raises:
+        BivyError: It is none inside the tree.
+    """
+    parts = [part for part in name.rstrip("/").split("/") if part != "."]
+    if ".." in parts or "" in parts[:-1] or name.startswith("/"):
+        raise BivyError(f"{name!r} is not a path inside a tree")
+    return "/".join(parts)
 
 
-def _member(entry: Entry) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(entry.path)
-    member.mode, member.mtime = entry.mode, entry.mtime
-    # Names of users would be looked up where the layer is unpacked, and might mean someone else there.
-    member.uid, member.gid, member.uname, member.gname = entry.uid, entry.gid, "", ""
-    if entry.kind is Kind.DIRECTORY:
-        member.type = tarfile.DIRTYPE
-    elif entry.kind is Kind.SYMLINK:
-        member.type, member.linkname = tarfile.SYMTYPE, entry.target
-    elif entry.kind is Kind.HARDLINK:
-        member.type, member.linkname = tarfile.LNKTYPE, entry.target
-    else:
-        member.size = len(entry.content)
-    # SCHILY.xattr. is what image-spec's layer.md takes from tar for extended attributes.
-    member.pax_headers = {
-        f"SCHILY.xattr.{name}": value.decode("utf-8", "surrogateescape") for name, value in entry.xattrs
-    }
-    return member
+def _hidden(folder: str, name: str) -> str:
+    """Return the path that a whiteout removes."""
+    hidden = name.removeprefix(WHITEOUT)
+    if hidden in ("", ".", ".."):
+        raise BivyError(f"{name!r} hides nothing that can be there")
+    return posixpath.join(folder, hidden)
 
 
 def _entry(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Entry:
-    kind = (
-        Kind.DIRECTORY
-        if member.isdir()
-        else Kind.SYMLINK
-        if member.issym()
-        else Kind.HARDLINK
-        if member.islnk()
-        else Kind.FILE
-    )
-    content = b""
+    if member.type not in _KINDS or member.issparse() or member.size < 0:
+        raise BivyError(f"/{path} is of a kind, {member.type!r}, that a layer should not have")
+    kind = _KINDS[member.type]
+    content, target = b"", ""
     if kind is Kind.FILE:
         file = opened.extractfile(member)
         content = file.read() if file else b""
-        if len(content) != member.size:
-            raise EOFError(f"{member.name} is cut off")
-    target = member.linkname
-    if kind is Kind.HARDLINK:
-        target = posixpath.normpath(member.linkname.lstrip("/"))
+    elif kind is Kind.HARDLINK:
+        target = _path(member.linkname.removeprefix("/"))
+    elif kind is Kind.SYMLINK:
+        target = member.linkname
     xattrs = tuple(
-        (name.removeprefix("SCHILY.xattr."), value.encode("utf-8", "surrogateescape"))
+        (name.removeprefix(_XATTR), value.encode("utf-8", "surrogateescape"))
         for name, value in sorted(member.pax_headers.items())
-        if name.startswith("SCHILY.xattr.")
+        if name.startswith(_XATTR)
     )
     return Entry(
-        path, kind, member.mode & 0o7777, member.uid, member.gid, member.uname or "", member.gname or "",
-        int(member.mtime), target, content, xattrs,
+        path, kind, member.mode & 0o7777, member.uid, member.gid, member.uname, member.gname, int(member.mtime),
+        target, content, xattrs,
     )  # fmt: skip
-
-
-def _without_dangling(entries: dict[str, Entry]) -> list[Entry]:
-    """Give a name of a file that a lower layer has no second life: turn it away rather than guess at its content."""
-    for entry in entries.values():
-        if entry.kind is Kind.HARDLINK and entry.target not in entries:
-            raise BivyError(f"/{entry.path} is another name of /{entry.target}, which the layer does not have")
-    return list(entries.values())
 
 
 def _compress(archive: bytes, compression: Compression) -> tuple[str, bytes]:
@@ -217,13 +245,25 @@ def _decompress(content: bytes, media_type: str) -> bytes:
     if media_type in media.GZIP_LAYERS:
         from gzip import GzipFile
 
-        return GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES)
+        with GzipFile(fileobj=io.BytesIO(content)) as file:
+            return _read_bounded(file.read)
     if media_type == media.LAYER_ZSTD:
         import zstandard
 
         try:
             with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as stream:
-                return stream.read(MOST_BYTES)
+                return _read_bounded(stream.read)
         except zstandard.ZstdError as fault:
             raise ValueError(str(fault)) from None
     raise ValueError(f"{media_type} is not a kind of layer that is known")
+
+
+def _read_bounded(read: Callable[[int], bytes]) -> bytes:
+    """Read a stream to its end, in pieces: how much there is, is known only then."""
+    pieces, size = [], 0
+    while piece := read(1 << 20):
+        pieces.append(piece)
+        size += len(piece)
+        if size > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES} bytes")
+    return b"".join(pieces)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from bivy.errors import BivyError, UsageError
 from bivy.files import locked, write_whole
 from bivy.oci import media
-from bivy.oci.blob import Blob, is_digest
+from bivy.oci.blob import Blob, damaged, is_digest
 from bivy.oci.config import canonical, parse_config
 from bivy.oci.image import Image
 from bivy.oci.layer import Layer
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A manifest is JSON of some kilobytes; a registry takes at most 4 MiB (distribution-spec 1.1).
 MOST_MANIFEST_BYTES = 4 << 20
+
+Document = TypeVar("Document")
 
 
 class Platform(msgspec.Struct, frozen=True):
@@ -83,20 +85,16 @@ def list_images(folder: Path) -> list[Listed]:
     Raises:
         BivyError: The folder is no layout, or a document in it is damaged.
     """
-    found = []
-    for entry in _read_index(folder).manifests:
-        name = entry.annotations.get(media.REF_NAME, "")
-        found += [Listed(name, str(each.platform or ""), each.digest) for each in _manifests(folder, entry)]
-    return sorted(found, key=lambda image: (image.name, image.platform))
+    return _listed(folder, _read_index(folder).manifests)
 
 
 def find_image(folder: Path, name: str, platform: str) -> str:
     """Return the digest of an image's manifest, empty where the layout, or the folder, does not have it."""
     try:
-        listed = list_images(folder)
+        listed = _listed(folder, _named(_read_index(folder).manifests, name))
     except BivyError:
         return ""
-    return next((image.digest for image in listed if (image.name, image.platform) == (name, platform)), "")
+    return next((image.digest for image in listed if _same(image.platform, platform)), "")
 
 
 def read_image(folder: Path, name: str, platform: str = "") -> Image:
@@ -111,13 +109,12 @@ def read_image(folder: Path, name: str, platform: str = "") -> Image:
         UsageError: The layout has no such image; the message names those that it has.
         BivyError: The layout is damaged.
     """
-    listed = list_images(folder)
-    fitting = [image for image in listed if not name or image.name == name]
-    chosen = [image for image in fitting if not platform or image.platform in (platform, "")]
-    digests = {image.digest for image in chosen}
+    entries = _read_index(folder).manifests
+    fitting = _listed(folder, _named(entries, name) if name else entries)
+    digests = {image.digest for image in fitting if not platform or _same(image.platform, platform)}
     if len(digests) != 1:
-        raise _not_found(folder, name, platform, listed, fitting)
-    return open_manifest(folder, chosen[0].digest)
+        raise _not_found(folder, name, platform, entries, fitting)
+    return open_manifest(folder, digests.pop())
 
 
 def open_manifest(folder: Path, digest: str) -> Image:
@@ -133,10 +130,8 @@ def open_manifest(folder: Path, digest: str) -> Image:
     config = parse_config(config_blob.read())
     if len(config.diff_ids) != len(document.layers):
         raise BivyError(f"manifest {digest} has {len(document.layers)} layers, its config {len(config.diff_ids)}")
-    steps = [step.created_by for step in config.history if not step.empty_layer]
-    steps += [""] * (len(document.layers) - len(steps))
     layers = []
-    for entry, diff_id, created_by in zip(document.layers, config.diff_ids, steps, strict=False):
+    for entry, diff_id, created_by in zip(document.layers, config.diff_ids, config.created_by, strict=True):
         if entry.media_type not in media.LAYERS:
             raise BivyError(f"manifest {digest}: {entry.media_type} is not a kind of layer that is known")
         blob = _existing_blob(folder, entry.digest, entry.size, f"manifest {digest}")
@@ -162,15 +157,52 @@ def write_image(image: Image, folder: Path, names: Sequence[str]) -> None:
             f"{folder} is not an OCI layout, and not empty: it has {others}", hint="name another with --output"
         )
     with locked(folder / "blobs" / ".lock"):
+        entries = list(_read_index(folder).manifests) if (folder / "index.json").exists() else []
         for blob in image.blobs:
             _write_blob(folder, blob)
         write_whole(folder / "oci-layout", canonical({"imageLayoutVersion": "1.0.0"}))
-        entries = list(_read_index(folder).manifests) if (folder / "index.json").exists() else []
         for name in names:
             entries = _with_image(folder, entries, name, image)
-        entries.sort(key=lambda entry: entry.annotations.get(media.REF_NAME, ""))
-        write_whole(folder / "index.json", canonical(_index_of(entries)))
-        _collect(folder, entries)
+        _replace_index(folder, entries)
+
+
+def remove_image(folder: Path, name: str) -> None:
+    """Take a name out of a layout, for all platforms, and the blobs that only it referred to.
+
+    Raises:
+        UsageError: The layout has no such name.
+    """
+    _read_index(folder)
+    with locked(folder / "blobs" / ".lock"):
+        entries = _read_index(folder).manifests
+        named = _named(entries, name)
+        if not named:
+            raise _not_found(folder, name, "", entries, [])
+        _replace_index(folder, [entry for entry in entries if entry not in named])
+
+
+def _replace_index(folder: Path, entries: Sequence[Descriptor]) -> None:
+    ordered = sorted(entries, key=lambda entry: entry.annotations.get(media.REF_NAME, ""))
+    write_whole(folder / "index.json", canonical(_index_of(ordered)))
+    _collect(folder, ordered)
+
+
+def _named(entries: Sequence[Descriptor], name: str) -> list[Descriptor]:
+    return [entry for entry in entries if entry.annotations.get(media.REF_NAME) == name]
+
+
+def _listed(folder: Path, entries: Sequence[Descriptor]) -> list[Listed]:
+    found = [
+        Listed(entry.annotations.get(media.REF_NAME, ""), str(each.platform or ""), each.digest)
+        for entry in entries
+        for each in _manifests(folder, entry)
+    ]
+    return sorted(found, key=lambda image: (image.name, image.platform))
+
+
+def _same(platform: str, other: str) -> bool:
+    """Tell whether two platforms are one: arm64 is v8 where nothing else is said (containerd's platforms)."""
+    return not platform or platform.removesuffix("/v8") == other.removesuffix("/v8")
 
 
 def _with_image(folder: Path, entries: list[Descriptor], name: str, image: Image) -> list[Descriptor]:
@@ -178,10 +210,11 @@ def _with_image(folder: Path, entries: list[Descriptor], name: str, image: Image
     config = image.config
     platform = Platform(config.architecture, config.os, config.variant)
     own = Descriptor(media.MANIFEST, image.manifest.digest, image.manifest.size, platform)
-    same = [entry for entry in entries if entry.annotations.get(media.REF_NAME) == name]
-    others = [
-        manifest for entry in same for manifest in _manifests(folder, entry) if manifest.platform != platform
-    ]  # fmt: skip
+    same = _named(entries, name)
+    try:
+        others = [each for entry in same for each in _manifests(folder, entry) if each.platform != platform]
+    except BivyError:
+        others = []  # What the name stood for is damaged, and to build it again is what the person was told to do.
     if others:
         together = sorted([*others, own], key=lambda entry: str(entry.platform))
         blob = Blob.of(canonical(_index_of([msgspec.structs.replace(entry, annotations={}) for entry in together])))
@@ -208,8 +241,8 @@ def _read_index(folder: Path) -> IndexDocument:
         ) from None
     except OSError as fault:
         raise BivyError(f"{folder}: {fault.strerror}") from None
-    document: IndexDocument = _decode(content, IndexDocument, f"{folder / 'index.json'}")
-    return document
+    path = folder / "index.json"
+    return _decode(content, IndexDocument, str(path), hint=f"remove {path} and build or copy its images again")
 
 
 def _manifests(folder: Path, entry: Descriptor) -> Iterator[Descriptor]:
@@ -234,16 +267,15 @@ def _blob_path(folder: Path, digest: str) -> Path:
 
 def _existing_blob(folder: Path, digest: str, size: int | None, by: str) -> Blob:
     path = _blob_path(folder, digest)
-    hint = "the layout is damaged: build or copy the image again"
     try:
         found = path.stat().st_size
-    except OSError:
-        raise BivyError(f"{folder}: blob {digest} is missing, which {by} refers to", hint=hint) from None
+    except OSError as fault:
+        raise damaged(digest, by, f"is missing: {path}: {fault.strerror}") from None
     if size is not None and found != size:
-        raise BivyError(f"{folder}: blob {digest} has {found} bytes, but {by} says {size}", hint=hint)
+        raise damaged(digest, by, f"was altered: {path} has {found} bytes, not {size}")
     if size is None and found > MOST_MANIFEST_BYTES:
-        raise BivyError(f"{folder}: {digest} has {found} bytes, too many for a manifest", hint=hint)
-    return Blob(digest, found, path)
+        raise damaged(digest, by, f"is too large for a manifest: {path} has {found} bytes")
+    return Blob(digest, found, path, by)
 
 
 def _write_blob(folder: Path, blob: Blob) -> None:
@@ -255,38 +287,51 @@ def _write_blob(folder: Path, blob: Blob) -> None:
 
 
 def _collect(folder: Path, entries: Sequence[Descriptor]) -> None:
-    """Remove the blobs that nothing refers to any more."""
+    """Remove the blobs that nothing refers to any more; none where it cannot be known what is referred to."""
     used = set()
     waiting = list(entries)
-    while waiting:
-        entry = waiting.pop()
-        if entry.digest in used:
-            continue
-        used.add(entry.digest)
-        content = _blob_path(folder, entry.digest)
-        if entry.media_type in media.INDEXES:
-            waiting += _decode(content.read_bytes(), IndexDocument, entry.digest).manifests
-        elif entry.media_type in media.MANIFESTS:
-            document = _decode(content.read_bytes(), ManifestDocument, entry.digest)
-            waiting += [document.config, *document.layers]
+    try:
+        while waiting:
+            entry = waiting.pop()
+            if entry.digest not in used:
+                used.add(entry.digest)
+                waiting += _referred(folder, entry)
+    except BivyError:
+        return
     for path in (folder / "blobs" / "sha256").iterdir():
         if f"sha256:{path.name}" not in used:
             path.unlink(missing_ok=True)
 
 
-def _decode(content: bytes, kind: type[Any], where: str) -> Any:  # noqa: ANN401 - what `kind` says
+def _referred(folder: Path, entry: Descriptor) -> Sequence[Descriptor]:
+    """Return what a blob refers to."""
+    if entry.media_type in media.INDEXES:
+        content = _existing_blob(folder, entry.digest, entry.size, "").read()
+        return _decode(content, IndexDocument, f"index {entry.digest}").manifests
+    if entry.media_type in media.MANIFESTS:
+        content = _existing_blob(folder, entry.digest, entry.size, "").read()
+        document = _decode(content, ManifestDocument, f"manifest {entry.digest}")
+        return (document.config, *document.layers)
+    return ()
+
+
+def _decode(
+    content: bytes, kind: type[Document], where: str, *, hint: str = "build or copy the image again"
+) -> Document:
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
-        raise BivyError(f"{where} is damaged: {fault}", hint="build or copy the image again") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise BivyError(f"{where} is damaged: {fault}", hint=hint) from None
 
 
-def _not_found(folder: Path, name: str, platform: str, listed: list[Listed], fitting: list[Listed]) -> UsageError:
+def _not_found(
+    folder: Path, name: str, platform: str, entries: Sequence[Descriptor], fitting: Sequence[Listed]
+) -> UsageError:
     if fitting and name:
         there = ", ".join(sorted({image.platform for image in fitting}))
         wanted = f"for {platform}" if platform else "unless told for which platform"
         return UsageError(f"{folder} has no {name} {wanted}", hint=f"it has it for {there}: name one with --platform")
-    names = sorted({image.name for image in listed if image.name})
+    names = sorted({named for entry in entries if (named := entry.annotations.get(media.REF_NAME))})
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"is {near[0]} meant? " if near else ""
     hint += f"it has {', '.join(names)}" if names else "it has none: bivy build makes one"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
-from bivy.rootfs.tree import Tree
+from bivy.rootfs.tree import Tree, parents_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bivy.apk.package import Package
 
@@ -25,8 +26,8 @@ def install(groups: Sequence[Sequence[Package]]) -> list[Tree]:
         then as the lower one has it.
 
     Raises:
-        BivyError: Two packages have a file of the same name and neither replaces the other's, or a folder that is a
-            file elsewhere.
+        BivyError: Two packages have different files of the same name and neither replaces the other's, or a folder
+            that is a file elsewhere.
     """
     owners: dict[str, Package] = {}
     below: dict[str, Entry] = {}
@@ -39,20 +40,31 @@ def install(groups: Sequence[Sequence[Package]]) -> list[Tree]:
                 if known is None or _supersedes(package, owners[entry.path], entry, known):
                     here[entry.path] = entry
                     owners[entry.path] = package
-        for path in list(here):
-            folder = path.rpartition("/")[0]
-            while folder:
-                if folder not in here and folder in below:
-                    here[folder] = below[folder]
-                folder = folder.rpartition("/")[0]
+        tree = Tree.of([*(_own(entry, owners) for entry in here.values()), *_shared(here, below)])
         below |= here
-        trees.append(Tree.of(here.values()))
+        trees.append(tree)
     return trees
+
+
+def _shared(here: Mapping[str, Entry], below: Mapping[str, Entry]) -> list[Entry]:
+    """Return the folders of lower trees that something here is in."""
+    return [below[folder] for path in here for folder in parents_of(path) if folder in below and folder not in here]
+
+
+def _own(entry: Entry, owners: Mapping[str, Package]) -> Entry:
+    """Make another name of a file, which another package replaced, the file: it means its own package's content."""
+    owner = owners[entry.path]
+    if entry.kind is not Kind.HARDLINK or owners.get(entry.target, owner) is owner:
+        return entry
+    original = next((other for other in owner.entries if other.path == entry.target), entry)
+    return replace(original, path=entry.path)
 
 
 def _supersedes(package: Package, owner: Package, entry: Entry, known: Entry) -> bool:
     """Tell whether a package's entry takes the place of another package's."""
     if entry.kind is Kind.DIRECTORY and known.kind is Kind.DIRECTORY:
+        return False
+    if replace(entry, mtime=known.mtime) == known:
         return False
     if owner.info.name in _names(package.info.replaces):
         return True

@@ -11,7 +11,7 @@ from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 # As many links as Linux follows in one path before it gives up (path_resolution(7)).
 MOST_LINKS = 40
@@ -32,8 +32,8 @@ class Tree:
         """Make a tree; folders that are missing above an entry become root's with mode 0755.
 
         Raises:
-            BivyError: A path leaves the tree, stands twice for different things, or is below something that is no
-                folder.
+            BivyError: A path leaves the tree, stands twice for different things, is below something that is no
+                folder (a link to one neither: it might lead out of the tree), or is a hard link to no file.
         """
         found: dict[str, Entry] = {}
         for entry in entries:
@@ -41,7 +41,7 @@ class Tree:
             other = found.setdefault(entry.path, entry)
             if other != entry:
                 raise BivyError(f"/{entry.path} is there twice, and not the same")
-        for path in list(found):
+        for path in sorted(found):
             for parent in parents_of(path):
                 above = found.setdefault(parent, Entry(parent, Kind.DIRECTORY, 0o755, mtime=found[path].mtime))
                 if above.kind is not Kind.DIRECTORY:
@@ -56,18 +56,6 @@ class Tree:
     def size(self) -> int:
         """The bytes of all files together."""
         return sum(len(entry.content) for entry in self.entries.values())
-
-    def over(self, lower: Tree) -> Tree:
-        """Lay this tree over another one: what is in both is as it is here.
-
-        Raises:
-            BivyError: A folder of one is something else in the other.
-        """
-        for path, entry in self.entries.items():
-            below = lower.entries.get(path)
-            if below and (below.kind is Kind.DIRECTORY) != (entry.kind is Kind.DIRECTORY):
-                raise BivyError(f"/{path} is a {below.kind.value} and would become a {entry.kind.value}")
-        return Tree.of({**lower.entries, **self.entries}.values())
 
     def resolve(self, path: str) -> Entry | None:
         """Find what a path leads to, following links inside the tree, as the kernel would with the tree as root."""
@@ -85,11 +73,13 @@ class Tree:
             if entry is None:
                 return None
             if entry.kind is Kind.SYMLINK:
-                left -= 1
                 if not left:
                     return None
+                left -= 1
                 here = [] if entry.target.startswith("/") else here
                 parts = [*(word for word in entry.target.split("/") if word), *parts]
+            elif parts and entry.kind is not Kind.DIRECTORY:
+                return None
             else:
                 here.append(part)
         found = self.entries.get("/".join(here))
@@ -102,15 +92,50 @@ class Tree:
 
 
 def parents_of(path: str) -> list[str]:
-    """List the folders above a path, the nearest first."""
+    """List the folders above a path, the nearest first; the root is not among them."""
     parents = []
     while path := posixpath.dirname(path):
         parents.append(path)
     return parents
 
 
-def with_times(tree: Tree, epoch: int) -> Tree:
-    """Give every entry one time, in seconds since 1970, so that it does not matter when anything was made."""
+def merge(lower: Tree, upper: Iterable[Entry]) -> Tree:
+    """Lay entries over a tree: what is in both is as it is in `upper`.
+
+    A folder stays with what is in it where `upper` has it too, or only something in it. Where `upper` has something
+    else in a folder's place, the folder goes with all that is in it.
+
+    Raises:
+        BivyError: The result is no tree; see `Tree.of`.
+    """
+    above = {entry.path: entry for entry in upper}
+    covering = {path for path, entry in above.items() if entry.kind is not Kind.DIRECTORY}
+    kept = without(lower, lambda path: path in above or not covering.isdisjoint(parents_of(path)))
+    return Tree.of({**kept, **above}.values())
+
+
+def without(tree: Tree, gone: Callable[[str], bool]) -> dict[str, Entry]:
+    """Return the entries of a tree but for those that are gone, and those that were only another name of one."""
+    kept = {}
+    for path, entry in tree.entries.items():
+        if gone(path):
+            continue
+        # A file is there as long as one of its names is: the others keep the content that it had.
+        lost = entry.kind is Kind.HARDLINK and gone(entry.target)
+        kept[path] = replace(tree.entries[entry.target], path=path) if lost else entry
+    return kept
+
+
+def normalise(tree: Tree, epoch: int) -> Tree:
+    """Give every entry one time, so that it does not matter when anything was made.
+
+    SOURCE_DATE_EPOCH's specification asks for times that are no later than it. Earlier ones are replaced too: they
+    would be those of whoever unpacked a source or of the tool that did, and one time compresses to nothing.
+
+    Args:
+        tree: The tree.
+        epoch: The time, in seconds since 1970.
+    """
     return Tree(MappingProxyType({path: replace(entry, mtime=epoch) for path, entry in tree.entries.items()}))
 
 
