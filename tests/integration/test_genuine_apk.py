@@ -26,7 +26,7 @@ ROOT = os.environ.get("BIVY_GENUINE_APK_ROOT")
 pytestmark = [
     pytest.mark.skipif(
         ROOT is None,
-        reason="BIVY_GENUINE_APK_ROOT does not name an unpacked root filesystem of Alpine 3.20 or older (apk-tools 2)",
+        reason="BIVY_GENUINE_APK_ROOT names no unpacked root filesystem of Alpine 3.18 to 3.20 (apk-tools 2.14)",
     ),
     pytest.mark.skipif(ROOT is not None and why_no_sandbox() is not None, reason=why_no_sandbox() or ""),
 ]

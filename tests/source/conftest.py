@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,3 +26,11 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def site() -> Iterator[Loopback]:
     with serve() as found:
         yield found
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port at which nobody listens, and nobody else can."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import re
 import socket
 import threading
@@ -69,6 +70,9 @@ def serve(context: ssl.SSLContext | None = None) -> Iterator[Loopback]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
+            squeezed = "gzip" in self.headers.get("Accept-Encoding", "")
+            if squeezed:
+                content = gzip.compress(content)
             start = 0
             match = re.fullmatch(r"bytes=(\d+)-", wanted)
             if match and answer.ranges:
@@ -77,6 +81,8 @@ def serve(context: ssl.SSLContext | None = None) -> Iterator[Loopback]:
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
             else:
                 self.send_response(200)
+            if squeezed:
+                self.send_header("Content-Encoding", "gzip")
             self.send_header("Content-Length", str(max(0, len(content) - start)))
             self.end_headers()
             first = content[start:] if answer.bytes_sent is None else content[start : start + answer.bytes_sent]
@@ -125,11 +131,3 @@ def _pipe(source: socket.socket, target: socket.socket) -> None:
         while data := source.recv(65536):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
-
-
-def closed_port() -> int:
-    """Return a port at which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -18,7 +18,7 @@ from bivy.progress import Outcome, Silent
 from bivy.source.fetch import Patience, cached, fetch
 from bivy.source.pin import Pin, Place
 from bivy.source.places import Mirrors
-from tests.source.loopback import Answer, Loopback, closed_port, serve
+from tests.source.loopback import Answer, Loopback, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,9 +107,11 @@ def test_upstream_is_asked_first_then_the_mirror_then_the_archive(site: Loopback
     assert cached(pin, cache) == path
 
 
-def test_a_place_that_works_spares_the_waiting_for_one_that_does_not(site: Loopback, cache: Path) -> None:
+def test_a_place_that_works_spares_the_waiting_for_one_that_does_not(
+    site: Loopback, cache: Path, closed_port: int
+) -> None:
     site.files["/mirror/zlib.tar.gz"] = CONTENT
-    pin = pinned(f"http://127.0.0.1:{closed_port()}/zlib.tar.gz")
+    pin = pinned(f"http://127.0.0.1:{closed_port}/zlib.tar.gz")
     patience = Patience(pauses=(1000.0,))
     path = get(pin, cache, mirrors=Mirrors((site.url("/mirror"),)), patience=patience)
     assert path.read_bytes() == CONTENT
@@ -151,7 +153,7 @@ def test_redirections_in_a_circle_are_a_fault_of_that_place(site: Loopback, cach
 def test_a_transfer_cut_short_goes_on_where_it_was(site: Loopback, cache: Path) -> None:
     site.files["/a.tar"] = CONTENT
     site.answers["/a.tar"] = [Answer(bytes_sent=300_000), Answer(bytes_sent=400_000)]
-    assert get(pinned(site.url("/a.tar")), cache).read_bytes() == CONTENT
+    assert get(pinned(site.url("/a.tar")), cache, patience=Patience(pauses=())).read_bytes() == CONTENT
     assert [wanted for _, wanted in site.requests] == ["", "bytes=300000-", "bytes=700000-"]
 
 
@@ -208,13 +210,15 @@ def test_a_file_damaged_on_disk_is_fetched_again_and_said(site: Loopback, cache:
     assert "damaged on disk" in progress.said[0]
 
 
-def test_with_nothing_reachable_every_place_is_listed_with_its_reason(site: Loopback, cache: Path) -> None:
-    port = closed_port()
+def test_with_nothing_reachable_every_place_is_listed_with_its_reason(
+    site: Loopback, cache: Path, closed_port: int
+) -> None:
+    port = closed_port
     pins = [
         pinned(f"http://127.0.0.1:{port}/a.tar", Place(DIGEST, debian="pool/a"), name="a"),
         pinned(site.url("/b.tar"), name="b"),
-        pinned("http://unknown.invalid/c.tar", name="c"),
-        pinned("gopher://example.org/d.tar", name="d"),
+        pinned("gopher://example.org/c.tar", name="c"),
+        pinned("http://a..b/d.tar", name="d"),
     ]
     with pytest.raises(BivyError) as caught:
         fetch(pins, cache=cache, mirrors=Mirrors((f"http://me:secret@127.0.0.1:{port}/m", f"file://{cache}")),
@@ -226,8 +230,8 @@ def test_with_nothing_reachable_every_place_is_listed_with_its_reason(site: Loop
         f"\n  file://{cache}/pool/a: No such file or directory\n",
         f"\n  {site.url('/debian/pool/a')}: 404 Not Found\n",
         f"b 1.3 could not be fetched; tried were\n  {site.url('/b.tar')}: 404 Not Found\n",
-        "\n  http://unknown.invalid/c.tar: [Errno -",
-        "\n  gopher://example.org/d.tar: ",
+        "\n  gopher://example.org/c.tar: ",
+        "\n  http://a..b/d.tar: ",
     ):
         assert expected in message
     assert "secret" not in message
@@ -257,6 +261,7 @@ def test_files_come_side_by_side(site: Loopback, cache: Path) -> None:
         site.answers[f"/{name}"] = [Answer(bytes_sent=500, hold=both_under_way.wait)]
         pins.append(pinned(site.url(f"/{name}"), digest=hashlib.sha256(content).hexdigest(), name=name))
     got = fetch(pins, cache=cache, mirrors=Mirrors(), archives=(), progress=Silent(), jobs=2)
+    assert not both_under_way.broken
     assert [path.read_bytes()[:1] for path in map(got.__getitem__, pins)] == [b"a", b"b"]
 
 
@@ -349,18 +354,18 @@ def test_ctrl_c_ends_at_once_and_leaves_what_came_to_go_on_from(site: Loopback, 
         under_way.set()
         let_go.wait(30)
 
-    site.answers["/a.tar"] = [Answer(bytes_sent=300_000, hold=hold)]
+    site.answers["/a.tar"] = [Answer(bytes_sent=1000, hold=hold)]
     part = cache / f"sources/sha256/{DIGEST}.part"
     process = start(site.url("/a.tar"), cache)
     assert under_way.wait(20)
-    while not part.exists() or part.stat().st_size < 300_000:
+    while not part.exists() or part.stat().st_size < 1000:
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(20) == 130
     assert files(cache) == [part.name]
     let_go.set()
     assert get(pinned(site.url("/a.tar")), cache).read_bytes() == CONTENT
-    assert site.requests[-1] == ("/a.tar", "bytes=300000-")
+    assert site.requests[-1] == ("/a.tar", "bytes=1000-")
 
 
 def test_a_proxy_in_the_environment_is_used(site: Loopback, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,7 +411,7 @@ def test_a_companys_authority_is_trusted_when_the_environment_names_it(
 
 
 def test_an_unknown_authority_is_refused_and_the_message_says_why(secure: Loopback, cache: Path) -> None:
-    fault = fault_of(pinned(secure.url("/a.tar")), cache)
+    fault = fault_of(pinned(secure.url("/a.tar")), cache, patience=Patience(pauses=(1000,)))
     assert "CERTIFICATE_VERIFY_FAILED" in str(fault)
     assert "SSL_CERT_FILE" in (fault.hint or "")
     assert secure.requests == []

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bivy.apk.entry import Entry, Kind
+from bivy.compression import gzip
 from bivy.errors import BivyError
 from bivy.oci import media
 from bivy.oci.blob import Blob, digest_of
@@ -16,9 +17,6 @@ from bivy.rootfs.tree import Tree
 
 Compression = Literal["gzip", "zstd"]
 
-# libdeflate's best: 5 % smaller than zlib's best, and its version is pinned with bivy, whereas the zlib that Python
-# was linked with differs from machine to machine, and with it the bytes.
-GZIP_LEVEL = 12
 ZSTD_LEVEL = 19
 
 # No layer of a Python image comes near; one that claims more is meant to fill the disk.
@@ -210,19 +208,16 @@ def _compress(archive: bytes, compression: Compression) -> tuple[str, bytes]:
         import zstandard
 
         return media.LAYER_ZSTD, zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(archive)
-    import deflate
-
-    # libdeflate writes no time and no name into the header (RFC 1952, section 2.3), so that it is always the same.
-    return media.LAYER_GZIP, bytes(deflate.gzip_compress(archive, GZIP_LEVEL))
+    return media.LAYER_GZIP, gzip(archive)
 
 
 def _decompress(content: bytes, media_type: str) -> bytes:
     if media_type == media.LAYER:
         return content
     if media_type in media.GZIP_LAYERS:
-        import gzip
+        from gzip import GzipFile
 
-        return gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES)
+        return GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES)
     if media_type == media.LAYER_ZSTD:
         import zstandard
 

@@ -128,7 +128,7 @@ def _opened_http(client: httpx.Client, address: str, offset: int) -> Iterator[Bo
             if not body:
                 raise UnavailableError("gives only a part of the file", lasting=True)
             yield body
-    except (httpx.HTTPError, httpx.InvalidURL) as fault:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as fault:  # the last: a host that cannot be one
         raise _unavailable(fault) from fault
 
 
@@ -156,7 +156,7 @@ def _unavailable(fault: Exception) -> UnavailableError:
 
     causes = list(_causes(fault))
     lasting = (
-        isinstance(fault, httpx.UnsupportedProtocol | httpx.TooManyRedirects | httpx.InvalidURL | httpx.DecodingError)
+        isinstance(fault, httpx.UnsupportedProtocol | httpx.TooManyRedirects | httpx.InvalidURL | UnicodeError)
         or (isinstance(fault, httpx.ProxyError) and str(fault).startswith("4"))
         or any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
         or any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in causes)

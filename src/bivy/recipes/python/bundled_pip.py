@@ -13,10 +13,10 @@ from pathlib import Path
 SCRIPT = """\
 #!{interpreter}
 import sys
+
 from pip._internal.cli.main import main
-if __name__ == '__main__':
-    if sys.argv[0].endswith('.exe'):
-        sys.argv[0] = sys.argv[0][:-4]
+
+if __name__ == "__main__":
     sys.exit(main())
 """
 
