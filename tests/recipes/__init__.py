@@ -1,1 +1,1 @@
-"""Tests of how recipes become packages."""
+"""Tests of the scripts that recipes bring."""
