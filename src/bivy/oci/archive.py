@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import shutil
 import tarfile
 import tempfile
@@ -126,7 +127,9 @@ def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:
                     shutil.copyfileobj(content, unpacked)
     except (FileExistsError, NotADirectoryError) as fault:
         raise BivyError(f"{path} has two files in one place: {fault.filename}") from None
-    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error) as fault:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError, OSError) as fault:
+        if isinstance(fault, OSError) and fault.errno:
+            raise  # What the disk says has a number; what gzip and bzip2 say of the archive has none.
         raise BivyError(f"{path} is not a tar archive, or a damaged one: {fault}") from None
 
 
