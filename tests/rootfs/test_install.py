@@ -43,7 +43,10 @@ def test_two_packages_may_have_the_same_file() -> None:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_package_that_replaces_another_has_its_file_whatever_the_order(order: int) -> None:
-    packages = [package("busybox", file("bin/sh", b"1")), package("dash", file("bin/sh", b"2"), replaces=("busybox<2",))]
+    packages = [
+        package("busybox", file("bin/sh", b"1")),
+        package("dash", file("bin/sh", b"2"), replaces=("busybox<2",)),
+    ]
     (tree,) = install([packages[::order]])
     assert contents(tree) == {"bin": "/", "bin/sh": b"2"}
 

@@ -53,7 +53,9 @@ def trees(draw: st.DrawFn) -> Tree:
     """Any tree that a layer can have, users' names aside, which layers do not."""
     found: dict[str, Entry] = {}
     for path in draw(st.lists(_paths, max_size=12)):
-        if path in found or any(found.get(above, folder(above)).kind is not Kind.DIRECTORY for above in parents_of(path)):
+        if path in found or any(
+            found.get(above, folder(above)).kind is not Kind.DIRECTORY for above in parents_of(path)
+        ):
             continue
         kind = draw(st.sampled_from(Kind))
         targets = [name for name, entry in found.items() if entry.kind is Kind.FILE]
