@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VERSION ?= 3.14
 
-.PHONY: help image test lint format clean
+.PHONY: help image test lint format reproduce clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +31,9 @@ lint: $(VENV)/installed ## check types, style, and that imports point one way
 format: $(VENV)/installed ## put the code into its one format
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
+
+reproduce: $(VENV)/installed ## build everything twice, the second time elsewhere by another user, and compare
+	$(BIN)/python -m bench.reproduce
 
 clean: ## remove what was made here; the cache stays (bivy cache prune)
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -32,7 +32,7 @@ def main() -> None:
         first = timed(command, environment)
         again = sorted(timed([*command, "-q"], environment) for _ in range(5))
     cores = len(os.sched_getaffinity(0))
-    print(f"{datetime.date.today()}, {cores} cores, python {told.version} {told.arch}".rstrip())
+    print(f"{dt.date.today()}, {cores} cores, python {told.version} {told.arch}".rstrip())
     print(f"from an empty cache: {first / 60:.1f} min ({first:.0f} s), downloads included (limit: 12 min on 2 cores)")
     print(f"with nothing changed: {again[2]:.2f} s (median of 5, {again[0]:.2f} to {again[4]:.2f}; limit: 1 s)")
 

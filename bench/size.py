@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def main() -> None:
     found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     official = sum(OFFICIAL.values())
     size = sum(layer["size"] for layer in found["layers"])
-    print(f"{datetime.date.today()}, {told.reference}")
+    print(f"{dt.date.today()}, {told.reference}")
     for layer in found["layers"]:
         print(f"{layer['size']:>12,}  {layer['created_by']}")
     print(f"{size:>12,}  in all: {size / official:.2f} of the official image's {official:,}")

@@ -63,8 +63,8 @@ ENTRIES = (
     folder("usr/share/demo", 0o1777, uid=33, gid=34, user="demouser", group="demogroup"),
     file("usr/share/demo/Főtanúsítvány.txt", "ű".encode() * 700, 0o4755),
     file("usr/share/demo/empty", b"", 0o600),
-    file(LONG, b"long"),
     symlink("usr/share/demo/far", "/" + LONG),
+    file(LONG, b"long"),
 )
 
 

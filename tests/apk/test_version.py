@@ -21,7 +21,18 @@ CHAINS = (
 )
 ORDERED = tuple(pair for chain in CHAINS for pair in pairwise(chain.split()))
 SAME = (("1.0", "1.0"), ("1.2.3_rc1-r4", "1.2.3_rc1-r4"), ("1.0-r01", "1.0-r1"), ("1_p01", "1_p1"), ("01", "1"))
-INVALID = ("1.0bc", "1.0_foo", "1.0-pre1", "1.0_pre2~", "abc", "1.0-1", "1.0A", "1.0+1", "1.0~ab", "1.123456789012345678")
+INVALID = (
+    "1.0bc",
+    "1.0_foo",
+    "1.0-pre1",
+    "1.0_pre2~",
+    "abc",
+    "1.0-1",
+    "1.0A",
+    "1.0+1",
+    "1.0~ab",
+    "1.123456789012345678",
+)
 
 
 @pytest.mark.parametrize(("older", "newer"), ORDERED)
@@ -34,7 +45,8 @@ def test_versions_are_in_apk_s_order(older: str, newer: str) -> None:
 def test_all_of_a_chain_is_in_order_not_just_neighbours() -> None:
     for chain in CHAINS:
         versions = chain.split()
-        assert sorted(reversed(versions), key=Version) == versions
+        backwards = versions[::-1]
+        assert sorted(backwards, key=Version) == versions
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)

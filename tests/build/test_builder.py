@@ -44,7 +44,8 @@ files = ["usr/include", "usr/lib/libanswer.so"]
 files = ["usr/lib/libanswer.so.1"]
 provides = ["so:libanswer.so.1"]
 """
-PROGRAM = {"ask.c": "#include <answer.h>\nint main(void) { return answer(); }\n", "Makefile": "ask: ask.c\n\t$(CC) -o ask ask.c -lanswer\n"
+PROGRAM = {"ask.c": "#include <answer.h>\nint main(void) { return answer(); }\n",
+           "Makefile": "ask: ask.c\n\t$(CC) -o ask ask.c -lanswer\n"
            "install: ask\n\tmkdir -p $(DESTDIR)/usr/bin\n\tcp ask $(DESTDIR)/usr/bin/\n"}  # fmt: skip
 PROGRAM_BODY = """
 makedepends = ["answer-dev"]
@@ -96,12 +97,9 @@ def test_a_library_and_a_program_that_uses_it_become_packages_that_name_each_oth
     libc = build_machine().libc
     assert set(packages) == {"answer", "answer-dev", "ask"}
     assert packages["answer"].info.provides == ("so:libanswer.so.1=1.2",)
-    assert packages["answer"].info.depends == (f"so:{libc}",)
+    assert packages["answer"].info.depends == ()  # it calls nothing of libc's
     assert packages["answer-dev"].info.depends == ("answer=1.0-r0",)
-    assert packages["ask"].info.depends == (f"so:{libc}", "so:libanswer.so.1") or set(packages["ask"].info.depends) == {
-        f"so:{libc}",
-        "so:libanswer.so.1",
-    }
+    assert set(packages["ask"].info.depends) == {f"so:{libc}", "so:libanswer.so.1"}
     assert packages["ask"].info.provides == ("cmd:ask=1.0-r0",)
 
 
@@ -146,8 +144,8 @@ def test_packages_are_cross_built_for_every_architecture(write_recipe: WriteReci
         assert (elf["e_machine"], elf.elfclass, elf.little_endian) == (target.elf, target.bits, not target.big_endian)
         assert packages[package].info.arch == arch
         assert f"so:{target.libc}" in packages[package].info.depends
-    interpreters = [segment.get_interp_name() for segment in elf.iter_segments("PT_INTERP")]
-    assert interpreters == [f"/lib/{target.loader}"]
+    interpreters = [segment.data() for segment in elf.iter_segments("PT_INTERP")]
+    assert interpreters == [f"/lib/{target.loader}\0".encode()]
 
 
 def test_a_step_sees_neither_network_nor_the_machines_compiler_nor_its_variables(
@@ -275,8 +273,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
 
 
 def waiting_processes(recipes: Path) -> list[str]:
-    return [path.parent.name for path in Path("/proc").glob("[0-9]*/cmdline") if b"$RECIPE/wait" in read_or_nothing(path)
-            and str(recipes).encode() in read_or_nothing(path.with_name("environ")) + read_or_nothing(path)]  # fmt: skip
+    """List the processes that run the slow step of a recipe of this test."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        words = read_or_nothing(process / "cmdline")
+        if b"$RECIPE/wait" in words and str(recipes).encode() in words:
+            found.append(process.name)
+    return found
 
 
 def read_or_nothing(path: Path) -> bytes:

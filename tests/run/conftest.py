@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bivy.run.options import Config
+from bivy.apk.entry import Entry, Kind
+from bivy.oci.config import ImageConfig
+from bivy.oci.image import Image, make_image
+from bivy.oci.layer import layer_from_tree
+from bivy.rootfs.tree import Tree
 from bivy.sandbox import why_no_sandbox
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
@@ -23,43 +28,29 @@ staff:x:50:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PlainConfig:
-    """A configuration as an image has it."""
-
-    env: tuple[str, ...] = ("PATH=/usr/bin:/bin", "GREETING=hello")
-    entrypoint: tuple[str, ...] = ()
-    cmd: tuple[str, ...] = ("probe", "show")
-    working_dir: str = ""
-    user: str = ""
+CONFIG = ImageConfig("amd64", env=("PATH=/usr/bin:/bin", "GREETING=hello"), cmd=("probe", "show"))
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeImage:
-    """An image whose files are written by hand."""
+def image_of(program: bytes, config: ImageConfig = CONFIG) -> Image:
+    """An image of one program and a few files around it."""
+    folders = ["bin", "etc", "root", "run", "srv", "srv/web"]
+    entries = [Entry(path, Kind.DIRECTORY, 0o755) for path in folders]
+    entries += [
+        Entry("tmp", Kind.DIRECTORY, 0o1777),
+        Entry("bin/probe", Kind.FILE, 0o755, content=program),
+        Entry("bin/plain", Kind.FILE, 0o644, content=b"not a program"),
+        Entry("etc/passwd", Kind.FILE, 0o644, content=PASSWD.encode()),
+        Entry("etc/group", Kind.FILE, 0o644, content=GROUP.encode()),
+        Entry("etc/motd", Kind.FILE, 0o444, uid=4242, content=b"as it was"),
+        Entry("var", Kind.SYMLINK, 0o777, target="/run"),
+        Entry("outside", Kind.SYMLINK, 0o777, target="../../../../etc"),
+    ]
+    return make_image(config, [layer_from_tree(Tree.of(entries))])
 
-    program: Path
-    config: Config = field(default_factory=PlainConfig)
-    digest: str = "sha256:0123456789abcdef"
-    architecture: str = "amd64"
 
-    def write_root(self, folder: Path) -> None:
-        for name in ("bin", "etc", "root", "tmp", "srv/web", "run"):
-            (folder / name).mkdir(parents=True)
-        (folder / "bin/probe").write_bytes(self.program.read_bytes())
-        (folder / "bin/probe").chmod(0o755)
-        (folder / "bin/plain").write_text("not a program")
-        (folder / "etc/passwd").write_text(PASSWD)
-        (folder / "etc/group").write_text(GROUP)
-        (folder / "etc/motd").write_text("as it was")
-        (folder / "etc/motd").chmod(0o444)
-        (folder / "var").symlink_to("/run")
-        (folder / "outside").symlink_to("../../../../etc")
-
-    def saying(self, **changes: object) -> ProbeImage:
-        """The same image with other words in its configuration."""
-        assert isinstance(self.config, PlainConfig)
-        return replace(self, config=replace(self.config, **changes))  # type: ignore[arg-type]
+def saying(image: Image, **changes: Any) -> Image:
+    """The same layers with another configuration."""
+    return make_image(replace(image.config, **changes), image.layers)
 
 
 @pytest.fixture(scope="session")
@@ -72,11 +63,11 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
-def image(program: Path) -> ProbeImage:
+@pytest.fixture(scope="session")
+def image(program: Path) -> Image:
     if why_no_sandbox() is not None:
         pytest.skip(f"no sandbox: {why_no_sandbox()}")
-    return ProbeImage(program)
+    return image_of(program.read_bytes())
 
 
 @pytest.fixture(scope="session")

@@ -1,30 +1,36 @@
-"""Runs an image in a process of its own: `python -m tests.run.driver WHAT`, with what in pickle, in hexadecimal."""
+"""Runs an image in a process of its own: `python -m tests.run.driver FILE`, with what in a pickle."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import sys
+import tempfile
 from pathlib import Path
 
 from bivy.errors import BivyError
+from bivy.oci.image import Image
 from bivy.run.container import run
 from bivy.run.options import RunOptions
 from bivy.sandbox import find_bubblewrap
-from tests.run.conftest import ProbeImage
 
 ROOT = Path(__file__).parents[2]
 
 
-def command(image: ProbeImage, options: RunOptions, cache: Path, user: int | None = None) -> list[str]:
+def command(image: Image, options: RunOptions, cache: Path, user: int | None = None) -> list[str]:
     """The command line that runs the image, as another user where one is given."""
-    return [sys.executable, "-m", "tests.run.driver", pickle.dumps((image, options, cache, user)).hex()]
+    descriptor, name = tempfile.mkstemp(dir=cache, prefix="asked-")
+    with os.fdopen(descriptor, "wb") as file:
+        pickle.dump((image, options, cache, user), file)
+    return [sys.executable, "-m", "tests.run.driver", name]
 
 
 def main() -> int:
-    image, options, cache, user = pickle.loads(bytes.fromhex(sys.argv[1]))
+    image, options, cache, user = pickle.loads(Path(sys.argv[1]).read_bytes())
     if user is not None:  # not earlier: the interpreter may lie where only root can read it
         find_bubblewrap()
+        importlib.import_module("gzip")
         os.setgroups([])
         os.setgid(user)
         os.setuid(user)

@@ -64,6 +64,7 @@ int main(int count, char **words) {
     }
     if (!strcmp(what, "leave")) { /* a process that outlives the command, holding no stream */
         if (!fork()) {
+            signal(SIGINT, SIG_IGN);
             for (int stream = 0; stream < 3; stream++)
                 close(stream);
             for (;;)

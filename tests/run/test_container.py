@@ -11,28 +11,27 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bivy.errors import BivyError
+from bivy.oci.image import Image
 from bivy.run import container
 from bivy.run.options import RunOptions, Volume
 from bivy.sandbox import find_bubblewrap
-from tests.run.conftest import ProbeImage
+from tests.run.conftest import saying
 from tests.run.driver import ROOT, command
 
 ORDINARY = 65534
 
 
 @contextlib.contextmanager
-def started(
-    image: ProbeImage, options: RunOptions, cache: Path, user: int | None = None
-) -> Iterator[subprocess.Popen[str]]:
+def started(image: Image, options: RunOptions, cache: Path, user: int | None = None) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         command(image, options, cache, user),
         cwd=ROOT,
@@ -48,14 +47,14 @@ def started(
 
 
 def ended(
-    image: ProbeImage, options: RunOptions, cache: Path, user: int | None = None, typed: str = ""
+    image: Image, options: RunOptions, cache: Path, user: int | None = None, typed: str = ""
 ) -> tuple[int, str, str]:
     with started(image, options, cache, user) as process:
         out, error = process.communicate(typed, timeout=60)
     return process.returncode, out, error
 
 
-def output(image: ProbeImage, options: RunOptions, cache: Path) -> str:
+def output(image: Image, options: RunOptions, cache: Path) -> str:
     status, out, error = ended(image, options, cache)
     assert (status, error) == (0, "")
     return out
@@ -65,14 +64,14 @@ def probe(*words: str, **changes: Any) -> RunOptions:
     return RunOptions(("probe", *words), **changes)
 
 
-def test_the_image_says_what_runs_and_how(image: ProbeImage, cache: Path) -> None:
-    image = image.saying(cmd=("show", "default"), entrypoint=("/bin/probe",), working_dir="/srv/web", user="web:staff")
+def test_the_image_says_what_runs_and_how(image: Image, cache: Path) -> None:
+    image = saying(image, cmd=("show", "default"), entrypoint=("/bin/probe",), working_dir="/srv/web", user="web:staff")
     lines = output(image, RunOptions(), cache).splitlines()
     assert lines[:3] == ["word /bin/probe", "word show", "word default"]
     assert {"cwd /srv/web", "uid 1000", "gid 50", "env GREETING=hello", "env HOME=/srv/web"} <= set(lines)
 
 
-def test_what_is_asked_for_goes_before_what_the_image_says(image: ProbeImage, cache: Path) -> None:
+def test_what_is_asked_for_goes_before_what_the_image_says(image: Image, cache: Path) -> None:
     options = probe(
         "show",
         environment=(("GREETING", "a = b\n"), ("PATH", "/bin")),
@@ -85,14 +84,14 @@ def test_what_is_asked_for_goes_before_what_the_image_says(image: ProbeImage, ca
 
 
 def test_nothing_of_the_callers_variables_or_open_files_gets_in(
-    image: ProbeImage, cache: Path, monkeypatch: pytest.MonkeyPatch
+    image: Image, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "value")
     assert "SECRET" not in output(image, probe("show"), cache)
     assert output(image, probe("descriptors"), cache) == ""
 
 
-def test_variables_cannot_be_read_off_the_list_of_processes(image: ProbeImage, cache: Path) -> None:
+def test_variables_cannot_be_read_off_the_list_of_processes(image: Image, cache: Path) -> None:
     with started(image, probe("wait", environment=(("TOKEN", "s3cret-token"),)), cache) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -105,29 +104,29 @@ def test_variables_cannot_be_read_off_the_list_of_processes(image: ProbeImage, c
     assert b"s3cret-token" not in lines
 
 
-def test_the_three_streams_are_passed_through(image: ProbeImage, cache: Path) -> None:
+def test_the_three_streams_are_passed_through(image: Image, cache: Path) -> None:
     typed = "line\n" * 50_000
     assert ended(image, probe("streams"), cache, typed=typed) == (0, typed, "error\n")
 
 
 @pytest.mark.parametrize("status", [0, 1, 77, 255])
-def test_the_exit_status_is_the_commands(image: ProbeImage, cache: Path, status: int) -> None:
+def test_the_exit_status_is_the_commands(image: Image, cache: Path, status: int) -> None:
     assert ended(image, probe("exit", str(status)), cache) == (status, "", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
-def test_a_command_that_a_signal_ends_is_128_and_the_signal(image: ProbeImage, cache: Path, number: int) -> None:
+def test_a_command_that_a_signal_ends_is_128_and_the_signal(image: Image, cache: Path, number: int) -> None:
     assert ended(image, probe("kill", str(number)), cache)[0] == 128 + number
 
 
-def test_a_command_that_signals_its_whole_group_reaches_nothing_outside(image: ProbeImage, cache: Path) -> None:
+def test_a_command_that_signals_its_whole_group_reaches_nothing_outside(image: Image, cache: Path) -> None:
     assert ended(image, probe("kill-group"), cache) == (15, "caught 15\n", "")
 
 
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGWINCH]
 )
-def test_a_signal_reaches_the_command(image: ProbeImage, cache: Path, number: signal.Signals) -> None:
+def test_a_signal_reaches_the_command(image: Image, cache: Path, number: signal.Signals) -> None:
     with started(image, probe("catch", str(int(number))), cache) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -136,7 +135,7 @@ def test_a_signal_reaches_the_command(image: ProbeImage, cache: Path, number: si
     assert process.returncode == number
 
 
-def test_a_command_that_does_not_mind_a_signal_ends_by_it(image: ProbeImage, cache: Path) -> None:
+def test_a_command_that_does_not_mind_a_signal_ends_by_it(image: Image, cache: Path) -> None:
     with started(image, probe("wait"), cache) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -145,12 +144,12 @@ def test_a_command_that_does_not_mind_a_signal_ends_by_it(image: ProbeImage, cac
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_what_the_command_leaves_behind_ends_with_it(image: ProbeImage, cache: Path) -> None:
+def test_what_the_command_leaves_behind_ends_with_it(image: Image, cache: Path) -> None:
     assert ended(image, probe("leave", environment=(("MARK", "left-by-pipe"),)), cache)[0] == 0
     assert not marked(b"left-by-pipe")
 
 
-def test_a_killed_bivy_takes_the_container_with_it(image: ProbeImage, cache: Path) -> None:
+def test_a_killed_bivy_takes_the_container_with_it(image: Image, cache: Path) -> None:
     with started(image, probe("wait", environment=(("MARK", "orphaned"),)), cache) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -177,14 +176,14 @@ def marked(mark: bytes) -> list[str]:
     ],
 )
 def test_a_command_that_cannot_start_is_named(
-    image: ProbeImage, cache: Path, words: tuple[str, ...], status: int, message: str
+    image: Image, cache: Path, words: tuple[str, ...], status: int, message: str
 ) -> None:
     found, out, error = ended(image, RunOptions(words), cache)
     assert (found, out) == (status, "")
     assert error.startswith(message)
 
 
-def test_a_program_whose_interpreter_is_missing_gets_a_hint(image: ProbeImage, cache: Path, tmp_path: Path) -> None:
+def test_a_program_whose_interpreter_is_missing_gets_a_hint(image: Image, cache: Path, tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("#!/lib64/nowhere\n")
     script.chmod(0o755)
@@ -194,13 +193,13 @@ def test_a_program_whose_interpreter_is_missing_gets_a_hint(image: ProbeImage, c
     assert "missing interpreter" in error
 
 
-def test_what_a_run_writes_is_gone_afterwards(image: ProbeImage, cache: Path) -> None:
+def test_what_a_run_writes_is_gone_afterwards(image: Image, cache: Path) -> None:
     assert ended(image, probe("write", "/etc/motd", "changed"), cache) == (0, "", "")
     assert output(image, probe("read", "/etc/motd"), cache) == "as it was"
 
 
 def test_without_overlay_a_run_has_a_copy_of_its_own(
-    image: ProbeImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(container, "can_overlay", lambda *_: False)
     assert container.run(image, probe("write", "/etc/motd", "changed"), cache=tmp_path) == 0
@@ -210,7 +209,7 @@ def test_without_overlay_a_run_has_a_copy_of_its_own(
     assert list((tmp_path / "roots").iterdir()) == []
 
 
-def test_read_only_leaves_tmp_and_volumes_to_write_to(image: ProbeImage, cache: Path, tmp_path: Path) -> None:
+def test_read_only_leaves_tmp_and_volumes_to_write_to(image: Image, cache: Path, tmp_path: Path) -> None:
     def written(path: str) -> tuple[int, str, str]:
         options = probe("write", path, "new", read_only=True, volumes=(Volume(tmp_path, "/data/deep"),))
         return ended(image, options, cache)
@@ -221,7 +220,7 @@ def test_read_only_leaves_tmp_and_volumes_to_write_to(image: ProbeImage, cache: 
     assert (tmp_path / "file").read_text() == "new"
 
 
-def test_a_volume_is_seen_where_the_image_s_symlinks_lead(image: ProbeImage, cache: Path, tmp_path: Path) -> None:
+def test_a_volume_is_seen_where_the_image_s_symlinks_lead(image: Image, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("from outside")
     for target in ("/var/data", "/outside/data", "/run/../run/data"):
         assert (
@@ -229,12 +228,12 @@ def test_a_volume_is_seen_where_the_image_s_symlinks_lead(image: ProbeImage, cac
         )
 
 
-def test_a_volume_that_is_read_only_cannot_be_written_to(image: ProbeImage, cache: Path, tmp_path: Path) -> None:
+def test_a_volume_that_is_read_only_cannot_be_written_to(image: Image, cache: Path, tmp_path: Path) -> None:
     options = probe("write", "/data/file", "x", volumes=(Volume(tmp_path, "/data", writable=False),))
     assert ended(image, options, cache) == (1, "/data/file: Read-only file system\n", "")
 
 
-def test_volumes_may_lie_in_one_another_in_any_order(image: ProbeImage, cache: Path, tmp_path: Path) -> None:
+def test_volumes_may_lie_in_one_another_in_any_order(image: Image, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "inner").write_text("inner")
     (tmp_path / "outer").mkdir()
     (tmp_path / "outer/deep").write_text("hidden")
@@ -242,12 +241,12 @@ def test_volumes_may_lie_in_one_another_in_any_order(image: ProbeImage, cache: P
     assert output(image, probe("read", "/data/deep", volumes=volumes), cache) == "inner"
 
 
-def test_a_program_in_a_volume_can_run(image: ProbeImage, cache: Path) -> None:
-    volumes = (Volume(image.program.parent, "/opt"),)
+def test_a_program_in_a_volume_can_run(image: Image, program: Path, cache: Path) -> None:
+    volumes = (Volume(program.parent, "/opt"),)
     assert "word ./probe\n" in output(image, RunOptions(("./probe",), volumes=volumes, directory="/opt"), cache)
 
 
-def test_the_network_is_the_machines_or_none(image: ProbeImage, cache: Path) -> None:
+def test_the_network_is_the_machines_or_none(image: Image, cache: Path) -> None:
     def interfaces(options: RunOptions) -> set[str]:
         return {line.split(":")[0].strip() for line in output(image, options, cache).splitlines() if ":" in line}
 
@@ -259,7 +258,7 @@ def test_the_network_is_the_machines_or_none(image: ProbeImage, cache: Path) -> 
 
 
 def test_the_hosts_certificates_replace_the_images(
-    image: ProbeImage, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    image: Image, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "company.pem").write_text("a company's own authority")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "company.pem"))
@@ -268,48 +267,49 @@ def test_the_hosts_certificates_replace_the_images(
     assert ended(image, probe("read", path), cache)[0] == 1
 
 
-def test_a_working_directory_that_is_a_file_is_refused(image: ProbeImage, cache: Path) -> None:
+def test_a_working_directory_that_is_a_file_is_refused(image: Image, cache: Path) -> None:
     status, _, error = ended(image, probe("show", directory="/etc/motd"), cache)
     assert status == 1
     assert error.startswith("the working directory /etc/motd is a file")
 
 
-def test_an_image_of_another_machine_is_refused(image: ProbeImage, cache: Path) -> None:
-    status, _, error = ended(replace(image, architecture="s390x"), probe("show"), cache)
+def test_an_image_of_another_machine_is_refused(image: Image, cache: Path) -> None:
+    status, _, error = ended(saying(image, architecture="s390x"), probe("show"), cache)
     assert status == 1
     assert "linux/s390x" in error
 
 
-def test_where_no_sandbox_can_be_had_it_says_why(
-    image: ProbeImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_no_sandbox_can_be_had_it_says_why(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "find_bubblewrap", lambda: None)
     monkeypatch.setattr(container, "why_no_sandbox", lambda: "bubblewrap is not installed")
     with pytest.raises(BivyError, match="there is none: bubblewrap is not installed"):
         container.run(image, probe("show"), cache=tmp_path)
 
 
+@pytest.fixture
+def ordinary_cache() -> Iterator[Path]:
+    """A cache of an ordinary user's; pytest's own folders are closed to others, again with every pytest that starts."""
+    with tempfile.TemporaryDirectory(prefix="bivy-") as folder:
+        os.chown(folder, ORDINARY, ORDINARY)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("user", [None, "0", "1000:1001", "4242"])
-def test_an_ordinary_user_can_run_it_as_anybody(image: ProbeImage, tmp_path: Path, user: str | None) -> None:
-    """The driver runs in this process' child with nothing but an ordinary user's rights."""
-    for folder in (tmp_path, *tmp_path.parents, image.program.parent):
-        if folder.stat().st_uid == os.getuid() and folder.is_relative_to(tmp_path.parents[2]):
-            folder.chmod(folder.stat().st_mode | 0o755)
-    own = tmp_path / "cache"
-    own.mkdir()
-    os.chown(own, ORDINARY, ORDINARY)
+def test_an_ordinary_user_can_run_it_as_anybody(image: Image, ordinary_cache: Path, user: str | None) -> None:
     bubblewrap = find_bubblewrap()
     assert bubblewrap is not None
     trial = subprocess.run([bubblewrap, "--version"], capture_output=True, user=ORDINARY, group=ORDINARY)
     if trial.returncode:
         pytest.skip("this checkout lies where only root can read it")
-    status, out, error = ended(image, probe("show", user=user), own, ORDINARY)
+    status, out, error = ended(image, probe("show", user=user), ordinary_cache, ORDINARY)
     assert (status, error) == (0, "")
     assert f"uid {(user or '0').partition(':')[0]}\n" in out
     is_root = user in (None, "0")
-    assert ended(image, probe("write", "/etc/motd", "x", user=user), own, ORDINARY)[0] == (0 if is_root else 1)
-    assert ended(image, probe("read", "/etc/motd", user=user), own, ORDINARY)[1] == "as it was"
+    assert ended(image, probe("write", "/etc/motd", "x", user=user), ordinary_cache, ORDINARY)[0] == (
+        0 if is_root else 1
+    )
+    assert ended(image, probe("read", "/etc/motd", user=user), ordinary_cache, ORDINARY) == (0, "as it was", "")
 
 
 class Terminal:
@@ -332,8 +332,10 @@ class Terminal:
         os.write(self.descriptor, typed)
 
     def status(self) -> int:
-        with contextlib.suppress(OSError):
-            while select.select([self.descriptor], [], [], 30)[0]:
+        with contextlib.suppress(OSError):  # what reading gives once nobody has the terminal any more
+            while True:
+                ready, _, _ = select.select([self.descriptor], [], [], 30)
+                assert ready, self.shown
                 self.shown += os.read(self.descriptor, 4096)
         return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
 
@@ -346,7 +348,7 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(image: ProbeImage, cache: Path) -> Iterator[Callable[..., Terminal]]:
+def terminal(image: Image, cache: Path) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
     def start(*words: str, **changes: Any) -> Terminal:
@@ -378,19 +380,6 @@ def test_control_c_ends_a_command_that_does_not_mind_it(terminal: Callable[..., 
     shown.until(b"ready")
     shown.keys(b"\x03")
     assert shown.status() == 128 + signal.SIGINT
-
-
-def test_after_control_c_nothing_that_the_command_left_is_waited_for(terminal: Callable[..., Terminal]) -> None:
-    shown = terminal("leave", "and-wait", environment=(("MARK", "left-in-terminal"),))
-    shown.until(b"ready")
-    shown.keys(b"\x03")
-    assert shown.status() == 2
-    assert not marked(b"left-in-terminal")
-
-
-def test_what_a_command_leaves_in_a_terminal_ends_with_it(terminal: Callable[..., Terminal]) -> None:
-    assert terminal("leave", environment=(("MARK", "left-quietly"),)).status() == 0
-    assert not marked(b"left-quietly")
 
 
 def test_a_signal_reaches_a_command_in_a_terminal(terminal: Callable[..., Terminal]) -> None:
@@ -427,20 +416,47 @@ signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 job = subprocess.Popen(sys.argv[1:], process_group=0)
 os.tcsetpgrp(0, job.pid)
 status = os.waitpid(job.pid, os.WUNTRACED)[1]
-print("stopped", os.WIFSTOPPED(status), flush=True)
-os.killpg(job.pid, signal.SIGCONT)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(job.pid, 0)[1]))
+if os.WIFSTOPPED(status):
+    print("stopped", flush=True)
+    os.killpg(job.pid, signal.SIGCONT)
+    status = os.waitpid(job.pid, 0)[1]
+os.tcsetpgrp(0, os.getpgrp())
+print("ended", os.waitstatus_to_exitcode(status), flush=True)
+input()
 """
 
 
-def test_control_z_stops_the_run_and_it_can_go_on(image: ProbeImage, cache: Path) -> None:
+@pytest.fixture
+def shell(image: Image, cache: Path) -> Iterator[Callable[..., Terminal]]:
     """The script does what an interactive shell does with its jobs."""
-    shown = Terminal([sys.executable, "-c", SHELL, *command(image, probe("catch", "2"), cache)])
-    try:
-        shown.until(b"ready")
-        shown.keys(b"\x1a")
-        shown.until(b"stopped True")
-        shown.keys(b"\x03")
-        assert shown.status() == 2
-    finally:
-        shown.close()
+    opened: list[Terminal] = []
+
+    def start(*words: str, **changes: Any) -> Terminal:
+        opened.append(Terminal([sys.executable, "-c", SHELL, *command(image, probe(*words, **changes), cache)]))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def test_control_z_stops_the_run_and_it_can_go_on(shell: Callable[..., Terminal]) -> None:
+    shown = shell("catch", "2")
+    shown.until(b"ready")
+    shown.keys(b"\x1a")
+    shown.until(b"stopped")
+    shown.keys(b"\x03")
+    shown.until(b"ended 2")
+
+
+def test_what_a_command_leaves_in_a_terminal_ends_with_it(shell: Callable[..., Terminal]) -> None:
+    shell("leave", environment=(("MARK", "left-quietly"),)).until(b"ended 0")
+    assert not marked(b"left-quietly")
+
+
+def test_after_control_c_nothing_that_the_command_left_is_waited_for(shell: Callable[..., Terminal]) -> None:
+    shown = shell("leave", "and-wait", environment=(("MARK", "left-in-terminal"),))
+    shown.until(b"ready")
+    shown.keys(b"\x03")
+    shown.until(b"ended 2")
+    assert not marked(b"left-in-terminal")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bivy.errors import UsageError
+from bivy.oci.config import ImageConfig
 from bivy.run.options import Plan, RunOptions, Volume, parse_variable, parse_variables, parse_volume, plan
-from tests.run.conftest import GROUP, PASSWD, PlainConfig
+from tests.run.conftest import CONFIG, GROUP, PASSWD
 
 
-def planned(config: PlainConfig | None = None, *, terminal: bool = False, **options: object) -> Plan:
+def planned(config: ImageConfig = CONFIG, *, terminal: bool = False, **options: object) -> Plan:
     asked = RunOptions(**options)  # type: ignore[arg-type]
-    return plan(config or PlainConfig(), asked, passwd=PASSWD, group=GROUP, hostname="tent", terminal=terminal)
+    return plan(config, asked, passwd=PASSWD, group=GROUP, hostname="tent", terminal=terminal)
 
 
 @pytest.mark.parametrize(
@@ -29,18 +31,18 @@ def planned(config: PlainConfig | None = None, *, terminal: bool = False, **opti
 def test_a_command_replaces_the_images_and_an_entrypoint_both(
     entrypoint: str | None, command: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    config = PlainConfig(entrypoint=("entry",), cmd=("cmd",))
+    config = replace(CONFIG, entrypoint=("entry",), cmd=("cmd",))
     assert planned(config, entrypoint=entrypoint, command=command).argv == words
 
 
 @pytest.mark.parametrize("entrypoint", ["", None])
 def test_no_command_at_all_is_refused(entrypoint: str | None) -> None:
     with pytest.raises(UsageError, match="no command to run"):
-        planned(PlainConfig(cmd=("cmd",) if entrypoint == "" else ()), entrypoint=entrypoint)
+        planned(replace(CONFIG, cmd=("cmd",) if entrypoint == "" else ()), entrypoint=entrypoint)
 
 
 def test_variables_come_from_the_image_then_from_what_is_asked_for() -> None:
-    config = PlainConfig(env=("A=image", "B=image", "C=image", "EMPTY=", "EQUALS=a=b"))
+    config = replace(CONFIG, env=("A=image", "B=image", "C=image", "EMPTY=", "EQUALS=a=b"))
     found = planned(config, environment=(("B", "first"), ("B", "asked"), ("C", None), ("D", None))).environment
     assert found == {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -51,7 +53,7 @@ def test_variables_come_from_the_image_then_from_what_is_asked_for() -> None:
 def test_home_is_the_users_unless_something_says_otherwise() -> None:
     assert planned(user="web").environment["HOME"] == "/srv/web"
     assert planned(user="4242").environment["HOME"] == "/"
-    assert planned(PlainConfig(env=("HOME=/own",)), user="web").environment["HOME"] == "/own"
+    assert planned(replace(CONFIG, env=("HOME=/own",)), user="web").environment["HOME"] == "/own"
 
 
 def test_a_terminal_has_a_name() -> None:
@@ -60,13 +62,13 @@ def test_a_terminal_has_a_name() -> None:
 
 
 def test_the_user_asked_for_goes_before_the_images() -> None:
-    found = planned(PlainConfig(user="web"), user="0")
+    found = planned(replace(CONFIG, user="web"), user="0")
     assert (found.uid, found.gid) == (0, 0)
 
 
 def test_the_working_directory_is_absolute() -> None:
     assert planned().directory == "/"
-    assert planned(PlainConfig(working_dir="/srv"), directory="/asked").directory == "/asked"
+    assert planned(replace(CONFIG, working_dir="/srv"), directory="/asked").directory == "/asked"
     with pytest.raises(UsageError, match="not absolute"):
         planned(directory="relative")
 

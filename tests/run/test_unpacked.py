@@ -5,61 +5,81 @@ from __future__ import annotations
 import errno
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
+from bivy.oci.image import Image, add_layer
+from bivy.oci.layer import layer_from_tree
+from bivy.rootfs.tree import Tree
+from bivy.run import unpacked as module
+from bivy.run.layers import write_layers
 from bivy.run.unpacked import throwaway, unpacked
+from tests.run.conftest import image_of, saying
 
-DIGEST = "sha256:abc"
+
+@pytest.fixture
+def image() -> Image:
+    return image_of(b"program")
 
 
-def test_the_files_are_written_once_even_by_two_at_once(tmp_path: Path) -> None:
-    written: list[Path] = []
+def test_the_files_are_written_once_even_by_two_at_once(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = []
 
-    def write(root: Path) -> None:
-        written.append(root)
-        (root / "file").touch()
+    def counted(*how: Any) -> None:
+        times.append(how)
+        write_layers(*how)
 
+    monkeypatch.setattr(module, "write_layers", counted)
     found: list[Path] = []
-    threads = [threading.Thread(target=lambda: found.append(unpacked(DIGEST, write, tmp_path))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: found.append(unpacked(image, tmp_path))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(written) == 1
-    assert {(folder / "file").exists() for folder in found} == {True}
+    assert len(times) == 1
+    assert [(folder / "bin/probe").read_bytes() for folder in found] == [b"program"] * 4
 
 
-def test_another_image_has_another_folder(tmp_path: Path) -> None:
-    assert unpacked(DIGEST, lambda _: None, tmp_path) != unpacked("sha256:def", lambda _: None, tmp_path)
+def test_images_of_the_same_layers_share_their_files(image: Image, tmp_path: Path) -> None:
+    more = layer_from_tree(Tree.of([Entry("more", Kind.FILE, 0o600, content=b"more")]))
+    assert unpacked(image, tmp_path) == unpacked(saying(image, user="web"), tmp_path)
+    assert unpacked(image, tmp_path) != unpacked(add_layer(image, more), tmp_path)
+    assert (unpacked(add_layer(image, more), tmp_path) / "more").read_text() == "more"
 
 
-def test_nobody_else_can_reach_the_files(tmp_path: Path) -> None:
-    root = unpacked(DIGEST, lambda _: None, tmp_path)
+def test_nobody_else_can_reach_the_files(image: Image, tmp_path: Path) -> None:
+    root = unpacked(image, tmp_path)
     assert root.parent.stat().st_mode & 0o077 == 0
     assert root.stat().st_mode & 0o777 == 0o755
 
 
-def test_what_could_not_be_written_whole_is_not_there(tmp_path: Path) -> None:
-    def full(root: Path) -> None:
-        (root / "half").touch()
+def test_what_could_not_be_written_whole_is_not_there(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(BivyError, match=r"cannot unpack the image into .*: No space left on device"):
-        unpacked(DIGEST, full, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "symlink_to", full)
+        with pytest.raises(BivyError, match=r"cannot unpack the image into .*: No space left on device"):
+            unpacked(image, tmp_path)
     assert list((tmp_path / "roots").iterdir()) == []
-    assert unpacked(DIGEST, lambda root: (root / "file").touch(), tmp_path).joinpath("file").exists()
+    assert (unpacked(image, tmp_path) / "var").is_symlink()
 
 
-def test_what_a_killed_process_left_is_swept_up(tmp_path: Path) -> None:
-    left = tmp_path / "roots/.sha256-abc-left"
-    left.mkdir(parents=True)
-    unpacked(DIGEST, lambda _: None, tmp_path)
-    assert not left.exists()
+def test_what_a_killed_process_left_is_swept_up(image: Image, tmp_path: Path) -> None:
+    root = unpacked(image, tmp_path)
+    root.parent.rename(tmp_path / f"roots/.{root.parent.name}-left")
+    unpacked(image, tmp_path)
+    assert [path.name for path in (tmp_path / "roots").iterdir()] == [root.parent.name]
 
 
-def test_a_throwaway_folder_is_gone_afterwards(tmp_path: Path) -> None:
-    with throwaway(lambda root: (root / "file").touch(), tmp_path) as root:
-        assert (root / "file").exists()
+def test_a_throwaway_folder_is_gone_afterwards(image: Image, tmp_path: Path) -> None:
+    with throwaway(image, tmp_path) as root:
+        assert (root / "bin/probe").exists()
     assert list((tmp_path / "roots").iterdir()) == []

@@ -9,7 +9,7 @@ from bivy.apk import segments, tar
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
 from bivy.apk.info import parse_number
-from bivy.apk.sign import check_signatures, signature_segment
+from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -237,18 +237,12 @@ def read_index(
     Raises:
         ApkError: It is damaged, or not signed by one of the keys.
     """
-    signatures: tuple[tar.Member, ...] = ()
-    archive, end = segments.read_segment(content, 0, _BOUND, where)
-    members, start = tar.read_members(archive, where), 0
-    if members and members[0].entry.path.startswith(".SIGN."):
-        signatures, start = members, end
-        archive, end = segments.read_segment(content, start, _BOUND, where)
-        members = tar.read_members(archive, where)
-    if end != len(content):
-        raise ApkError(f"{where}: something follows the index, at byte {end}")
+    signed = read_signed(content, _BOUND, where)
+    if signed.end != len(content):
+        raise ApkError(f"{where}: something follows the index, at byte {signed.end}")
     if keys is not None:
-        check_signatures(signatures, content[start:], keys, where)
-    texts = [member.entry.content for member in members if member.entry.path == "APKINDEX"]
+        check_signatures(signed.signatures, content[signed.start :], keys, where)
+    texts = [member.entry.content for member in signed.members if member.entry.path == "APKINDEX"]
     if len(texts) != 1:
         raise ApkError(f"{where} has no APKINDEX", hint="is it a repository's APKINDEX.tar.gz?")
     try:

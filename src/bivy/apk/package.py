@@ -18,10 +18,10 @@ from bivy.apk import segments, tar
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
 from bivy.apk.info import PackageInfo, format_pkginfo, parse_pkginfo
-from bivy.apk.sign import check_signatures, signature_segment
+from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bivy.apk.sign import PublicKey, Signer
 
@@ -170,7 +170,7 @@ def _installed_size(entries: Iterable[Entry]) -> int:
     return blocks * _BLOCK
 
 
-def _control_segment(info: PackageInfo, scripts: Mapping[str, bytes]) -> bytes:
+def _control_segment(info: PackageInfo, scripts: Mapping[str, bytes], compress: Callable[[bytes], bytes]) -> bytes:
     unknown = sorted(set(scripts) - set(SCRIPTS))
     if unknown:
         raise ApkError(f"package {info.name}: no script is called {unknown[0]}", hint="known are " + ", ".join(SCRIPTS))
@@ -181,7 +181,7 @@ def _control_segment(info: PackageInfo, scripts: Mapping[str, bytes]) -> bytes:
         for name in SCRIPTS
         if name in scripts
     )
-    return segments.compress(tar.write_members(entries))
+    return compress(tar.write_members(entries))
 
 
 def write_package(
@@ -190,6 +190,7 @@ def write_package(
     scripts: Mapping[str, bytes] | None = None,
     *,
     signer: Signer | None = None,
+    compress: Callable[[bytes], bytes] = segments.compress,
 ) -> bytes:
     """Return a package as the bytes of its file: the same for the same arguments, in whatever order entries come.
 
@@ -200,15 +201,17 @@ def write_package(
         entries: Its files, directories and links.
         scripts: What runs when it is installed or removed, by apk's names (``post-install``, ``trigger``).
         signer: Who signs it; not signed without.
+        compress: What makes a gzip stream of bytes. The default is this Python's zlib, which gives other bytes where it
+            is another version; who wants the same on every machine brings its own.
 
     Raises:
         ApkError: apk would refuse, misread or partly ignore it.
     """
     arranged = _arrange(entries, info.build_date)
     _check_entries(arranged, f"package {info.name}-{info.version}")
-    data = segments.compress(tar.write_members(arranged, checksums=True) + tar.end_of_archive())
+    data = compress(tar.write_members(arranged, checksums=True) + tar.end_of_archive())
     filled = replace(info, installed_size=_installed_size(arranged), data_hash=hashlib.sha256(data).hexdigest())
-    control = _control_segment(filled, scripts or {})
+    control = _control_segment(filled, scripts or {}, compress)
     signature = signature_segment(signer, control, info.build_date) if signer else b""
     return signature + control + data
 
@@ -241,19 +244,13 @@ def _parse_control(members: Sequence[tar.Member], where: str) -> tuple[PackageIn
 
 
 def _read_parts(source: bytes, keys: Mapping[str, PublicKey] | None, where: str) -> _Parts:
-    signatures: tuple[tar.Member, ...] = ()
-    content, end = segments.read_segment(source, 0, _CONTROL_BOUND, where)
-    members, start = tar.read_members(content, where), 0
-    if members and members[0].entry.path.startswith(".SIGN."):
-        signatures, start = members, end
-        content, end = segments.read_segment(source, start, _CONTROL_BOUND, where)
-        members = tar.read_members(content, where)
-    control = source[start:end]
+    signed = read_signed(source, _CONTROL_BOUND, where)
+    control = source[signed.start : signed.end]
     if keys is not None:
-        check_signatures(signatures, control, keys, where)
-    info, scripts = _parse_control(members, where)
+        check_signatures(signed.signatures, control, keys, where)
+    info, scripts = _parse_control(signed.members, where)
     checksum = format_checksum(hashlib.sha1(control, usedforsecurity=False).digest())
-    return _Parts(Control(info, scripts, checksum, len(source)), end)
+    return _Parts(Control(info, scripts, checksum, len(source)), signed.end)
 
 
 def read_info(source: Path | bytes, keys: Mapping[str, PublicKey] | None = None) -> Control:
@@ -285,7 +282,7 @@ def _read_data(source: bytes, start: int, data_hash: str, where: str) -> tuple[E
     if start == len(source):
         raise ApkError(f"{where} is truncated: it has no data segment", hint=_AGAIN)
     if not data_hash:
-        raise ApkError(f"{where}: .PKGINFO has no datahash", hint="it was made by an abuild of before 2008")
+        raise ApkError(f"{where}: .PKGINFO has no datahash", hint="it is of an older format")
     if hashlib.sha256(memoryview(source)[start:]).hexdigest() != data_hash.lower():
         raise ApkError(f"{where}: the data segment is not what .PKGINFO says (datahash)", hint=_AGAIN)
     content, end = segments.read_segment(source, start, _DATA_BOUND, where)

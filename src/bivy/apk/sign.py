@@ -10,14 +10,14 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bivy.apk import der, segments, tar
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 # RFC 8017, section 9.2, note 1: DigestInfo up to the digest.
@@ -26,6 +26,7 @@ _SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
 _RSA = bytes.fromhex("2a864886f70d010101")
 _FEWEST_BITS = 1024
 _SIGNATURE = re.compile(r"\.SIGN\.(RSA|RSA256)\.([^/]+)")
+_Key = TypeVar("_Key")
 _SMALL_PRIMES = tuple(n for n in range(3, 2000, 2) if all(n % m for m in range(3, int(n**0.5) + 1, 2)))
 
 
@@ -62,12 +63,29 @@ class Signer:
     Attributes:
         key: The private key.
         name: The file of its public key in ``/etc/apk/keys``: ``someone@example.org-6165ee59.rsa.pub``.
-        sha256: Whether to sign SHA-256, which apk reads since 2.12; the default is what Alpine itself does.
+        sha256: Whether to sign SHA-256, which apk reads since 2.7; the default is what Alpine itself does.
     """
 
     key: PrivateKey
     name: str
     sha256: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """The segment that signatures are for.
+
+    Attributes:
+        members: What is in it.
+        start: Where it begins in the file.
+        end: Where what follows it begins.
+        signatures: The files of the segment before it, none where it is not signed.
+    """
+
+    members: tuple[tar.Member, ...]
+    start: int
+    end: int
+    signatures: tuple[tar.Member, ...] = ()
 
 
 def _checked_public(modulus: int, exponent: int) -> PublicKey:
@@ -90,7 +108,9 @@ def _parse_rsa_private(data: bytes) -> PrivateKey:
     if len(numbers) != 9 or numbers[0] != 0:
         raise ApkError("the key is not an RSA key with two primes")
     _, modulus, public, exponent, first, second, *_ = numbers
-    if first < 3 or second < 3 or first * second != modulus or exponent * public % (first - 1) != 1:
+    if first < 3 or second < 3 or first * second != modulus or exponent >= modulus:
+        raise ApkError("the numbers of the RSA key do not belong together")
+    if any(exponent * public % (prime - 1) != 1 for prime in (first, second)):
         raise ApkError("the numbers of the RSA key do not belong together")
     return PrivateKey(_checked_public(modulus, public), exponent, first, second)
 
@@ -133,13 +153,15 @@ def parse_public_key(text: str) -> PublicKey:
     return _checked_public(*numbers)
 
 
-def _read_key_file(path: Path) -> str:
+def _load(path: Path, parse: Callable[[str], _Key]) -> _Key:
     try:
-        return path.read_text(encoding="ascii")
+        return parse(path.read_text(encoding="ascii"))
     except OSError as fault:
         raise ApkError(f"cannot read the key {path}: {fault.strerror}") from None
     except UnicodeDecodeError:
         raise ApkError(f"{path} is not a key in PEM") from None
+    except ApkError as fault:
+        raise ApkError(f"{path}: {fault}", hint=fault.hint) from None
 
 
 def load_private_key(path: Path) -> PrivateKey:
@@ -148,10 +170,7 @@ def load_private_key(path: Path) -> PrivateKey:
     Raises:
         ApkError: There is none that :func:`parse_private_key` can read; the message names the file.
     """
-    try:
-        return parse_private_key(_read_key_file(path))
-    except ApkError as fault:
-        raise ApkError(f"{path}: {fault}", hint=fault.hint) from None
+    return _load(path, parse_private_key)
 
 
 def load_public_key(path: Path) -> PublicKey:
@@ -160,10 +179,7 @@ def load_public_key(path: Path) -> PublicKey:
     Raises:
         ApkError: There is none that :func:`parse_public_key` can read; the message names the file.
     """
-    try:
-        return parse_public_key(_read_key_file(path))
-    except ApkError as fault:
-        raise ApkError(f"{path}: {fault}", hint=fault.hint) from None
+    return _load(path, parse_public_key)
 
 
 def format_private_key(key: PrivateKey) -> str:
@@ -269,6 +285,25 @@ def signature_segment(signer: Signer, signed: bytes, mtime: int) -> bytes:
         raise ApkError(f"{signer.name!r} is not the name of a public key's file")
     content = sign(signer.key, signed, sha256=signer.sha256)
     return segments.compress(tar.write_members([Entry(path, Kind.FILE, 0o644, mtime=mtime, content=content)]))
+
+
+def read_signed(source: bytes, bound: int, where: str) -> Signed:
+    """Read the first segment of a file, or the second where the first has the signatures.
+
+    Args:
+        source: The whole file.
+        bound: The most bytes that a segment may unpack to.
+        where: What the file is called, for messages.
+
+    Raises:
+        ApkError: A segment is not a sound archive.
+    """
+    content, end = segments.read_segment(source, 0, bound, where)
+    members = tar.read_members(content, where)
+    if not members or not members[0].entry.path.startswith(".SIGN."):
+        return Signed(members, 0, end)
+    content, after = segments.read_segment(source, end, bound, where)
+    return Signed(tar.read_members(content, where), end, after, members)
 
 
 def check_signatures(

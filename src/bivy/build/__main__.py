@@ -14,7 +14,7 @@ from bivy.build.recipe import RECIPES
 from bivy.errors import BivyError
 from bivy.files import cache_folder
 from bivy.progress import Lines
-from bivy.source.places import Mirrors
+from bivy.source.places import mirrors_told
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
     versions = dict(name.split("=", 1) for name in told.package if "=" in name)
     try:
         nodes = plan([n.partition("=")[0] for n in told.package], find_arch(told.arch), Recipes(told.recipes), versions)
-        found = build(nodes, cache=cache_folder(), jobs=told.jobs, mirrors=Mirrors(tuple(told.mirror)),
+        found = build(nodes, cache=cache_folder(), jobs=told.jobs, mirrors=mirrors_told(told.mirror),
                       progress=Lines(sys.stderr))  # fmt: skip
     except BivyError as fault:
         sys.stderr.write(f"bivy.build: {fault}\n" + (f"  {fault.hint}\n" if fault.hint else ""))

@@ -296,8 +296,10 @@ def _wrong(path: Path, text: str, fault: str) -> UsageError:
 
 def _fields_at(where: str) -> list[str]:
     """List the keys that are known at a place such as ``sources[0].places[1]``."""
-    kinds: dict[str, type[msgspec.Struct]] = {"sources": Source, "places": PlaceData, "pipeline": Step, "with": With, "subpackages": Subpackage,
-             "check": Check}  # fmt: skip
+    kinds: dict[str, type[msgspec.Struct]] = {
+        "sources": Source, "places": PlaceData, "pipeline": Step, "with": With,
+        "subpackages": Subpackage, "check": Check,
+    }  # fmt: skip
     names = [re.sub(r"\[.*\]", "", part) for part in where.split(".") if part]
     kind: type[msgspec.Struct] = RecipeData
     if names:

@@ -91,7 +91,7 @@ def split(
         for path in taken:
             del remaining[path]
         parts.append((sub, taken))
-    left = _without_empty_folders(remaining, [taken for _, taken in parts])
+    left = _without_emptied_folders(remaining, installed)
     if left:
         parts.append((_main_package(data), left))
     owners = {path: part.name for part, taken in parts for path in taken}
@@ -147,14 +147,15 @@ def _folder_named(path: str, patterns: Sequence[str]) -> bool:
     return any(path == pattern or path.startswith(f"{pattern}/") for pattern in patterns)
 
 
-def _without_empty_folders(remaining: dict[str, Entry], taken: Sequence[Mapping[str, Entry]]) -> dict[str, Entry]:
-    """Drop the folders that are only there for what other packages took."""
-    others = {parent for part in taken for path in part for parent in _parents(path)}
-    needed = {parent for path, e in remaining.items() if e.kind is not Kind.DIRECTORY for parent in _parents(path)}
+def _without_emptied_folders(remaining: Mapping[str, Entry], installed: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Drop the folders whose content has all gone elsewhere; one that was installed empty is meant to be there."""
+    emptied = {parent for path in installed if path not in remaining for parent in _parents(path)}
+    filled = {parent for path, e in remaining.items() if e.kind is not Kind.DIRECTORY for parent in _parents(path)}
+    meant = {parent for path in remaining.keys() - emptied for parent in _parents(path)}
     return {
         path: entry
         for path, entry in remaining.items()
-        if entry.kind is not Kind.DIRECTORY or path in needed or path not in others
+        if entry.kind is not Kind.DIRECTORY or path in filled | meant or path not in emptied
     }
 
 

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from bivy.build.toolchain import host_python, write_programs
 from bivy.errors import BivyError
-from bivy.files import locked, scratch_folder
+from bivy.files import locked, remove_folder, scratch_folder
 from bivy.sandbox import Bind, Sandbox, find_bubblewrap, why_no_sandbox
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 DEFAULT_EPOCH = 1767225600
 
 INSIDE = Path("/bivy")
+
+# The commands of a large link are pages long; what failed stands in the lines after them.
+WIDTH = 200
 
 
 class StoppedError(BivyError):
@@ -214,14 +217,16 @@ def _compiled_runtime(workshop: Workshop, cache: Path) -> Path:
                     f"the compiler cannot link for {toolchain.target.name}:\n{tail(log)}",
                     hint="is the disk full, or the ziglang wheel damaged?",
                 )
+            # What it has parsed of its own library is three quarters of it, and of no use once the runtime is there.
+            remove_folder(trial / "zig-cache" / "z")
             (trial / "zig-cache").rename(seed)
     return seed
 
 
 def tail(log: Path, lines: int = 25) -> str:
-    """Return the last lines of a log."""
+    """Return the last lines of a log, those that are long for a person cut short."""
     text = log.read_bytes()[-20_000:].decode("utf-8", "replace")
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(line if len(line) <= WIDTH else f"{line[: WIDTH - 2]} …" for line in text.splitlines()[-lines:])
 
 
 @functools.cache

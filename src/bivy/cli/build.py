@@ -77,13 +77,12 @@ def command(
     from bivy.compose import Request, Surroundings, make_image
     from bivy.files import cache_folder
     from bivy.oci.archive import write_archive
-    from bivy.source.places import Mirrors
+    from bivy.source.places import mirrors_told
 
     request = Request(
         version, find_arch(arch) if arch else build_machine(), "zstd" if compression == "zstd" else "gzip"
     )
-    told = mirrors or tuple(os.environ.get("BIVY_MIRRORS", "").split())
-    around = Surroundings(cache_folder(), output, jobs, Mirrors(told))
+    around = Surroundings(cache_folder(), output, jobs, mirrors_told(mirrors))
     with watching(quiet=quiet, verbose=verbose) as progress:
         made = make_image(request, around, progress)
         stem = made.names[0].replace(":", "-") + "-" + request.arch.platform.removeprefix("linux/").replace("/", "-")

@@ -35,8 +35,7 @@ def command(*, output: Path, as_json: bool, quiet: bool, verbose: bool) -> None:
     width = max([len(image.name) for image in listed], default=0)
     for image in listed:
         digest = image.digest if verbose else image.digest[:19]
-        click.echo(
-            f"{image.name or '(no name)':<{width}}  {image.platform:<14}  {digest}  {spell_size(sizes[image.digest]):>9}"
-        )
+        name, size = image.name or "(no name)", spell_size(sizes[image.digest])
+        click.echo(f"{name:<{width}}  {image.platform:<14}  {digest}  {size:>9}")
     if not listed:
         click.echo(f"{output} has no images")

@@ -51,14 +51,17 @@ def command(
         if as_json:
             print_json(_as_json(image, report))
         else:
-            _draw(image, report, verbose=verbose)
+            _draw(image, report, quiet=quiet, verbose=verbose)
 
 
-def _draw(image: Image, report: Report, *, verbose: bool) -> None:
+def _draw(image: Image, report: Report, *, quiet: bool, verbose: bool) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    if quiet:
+        click.echo(report.digest)
+        return
     console = Console(highlight=False)
     config = image.config
     console.print(f"[bold]{report.platform}[/]  {report.digest}", soft_wrap=True)
@@ -115,8 +118,8 @@ def _as_json(image: Image, report: Report) -> dict[str, object]:
         "created": config.created,
         "annotations": dict(image.annotations),
         "config": {
-            "env": list(config.env), "entrypoint": list(config.entrypoint), "cmd": list(config.cmd), "user": config.user,
-            "working_dir": config.working_dir, "labels": dict(config.labels),
+            "env": list(config.env), "entrypoint": list(config.entrypoint), "cmd": list(config.cmd),
+            "user": config.user, "working_dir": config.working_dir, "labels": dict(config.labels),
         },
         "layers": [
             {"digest": layer.digest, "media_type": layer.media_type, "size": layer.size, "unpacked": layer.unpacked,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
 from bivy.apk.tar import end_of_archive, write_members
+from bivy.compression import gzip
 from bivy.errors import BivyError
 from bivy.oci import media
 from bivy.oci.blob import Blob, digest_of
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 Compression = Literal["gzip", "zstd"]
 
-# libdeflate's best: 5 % smaller than zlib's best in a third of the time, and its version is pinned with bivy, whereas
-# the zlib that Python was linked with differs from machine to machine, and with it the bytes.
-GZIP_LEVEL = 12
 # The highest whose window every client is ready for: 20 and more are zstd's --ultra.
 ZSTD_LEVEL = 19
 
@@ -238,19 +236,16 @@ def _compress(archive: bytes, compression: Compression) -> tuple[str, bytes]:
         import zstandard
 
         return media.LAYER_ZSTD, zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(archive)
-    import deflate
-
-    # libdeflate writes no time and no name into the header (RFC 1952, section 2.3), so that it is always the same.
-    return media.LAYER_GZIP, bytes(deflate.gzip_compress(archive, GZIP_LEVEL))
+    return media.LAYER_GZIP, gzip(archive)
 
 
 def _decompress(content: bytes, media_type: str) -> bytes:
     if media_type == media.LAYER:
         return content
     if media_type in media.GZIP_LAYERS:
-        import gzip
+        from gzip import GzipFile
 
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        with GzipFile(fileobj=io.BytesIO(content)) as file:
             return _read_bounded(file.read)
     if media_type == media.LAYER_ZSTD:
         import zstandard

@@ -14,13 +14,13 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bivy.errors import BivyError
 from bivy.run.certificates import TARGET, host_certificates
 from bivy.run.foreign import check_architecture
 from bivy.run.inside import Inside, check_program, read_text, with_mount
-from bivy.run.options import Config, Plan, RunOptions, plan
+from bivy.run.options import plan
 from bivy.run.terminal import controlling_terminal, no_typing_ahead, restored
 from bivy.run.unpacked import throwaway, unpacked
 from bivy.sandbox import find_bubblewrap, sandbox_hint, why_no_sandbox
@@ -28,6 +28,9 @@ from bivy.sandbox import find_bubblewrap, sandbox_hint, why_no_sandbox
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
+
+    from bivy.oci.image import Image
+    from bivy.run.options import Plan, RunOptions
 
 CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "NET_BIND_SERVICE", "SETFCAP", "SETGID",
                 "SETPCAP", "SETUID", "SYS_CHROOT")  # fmt: skip
@@ -38,25 +41,6 @@ TYPED = (signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH)
 """Signals that a terminal sends by itself to everything that runs in it."""
 
 PR_SET_CHILD_SUBREAPER = 36
-
-
-class Image(Protocol):
-    """What is needed of an image."""
-
-    @property
-    def digest(self) -> str:
-        """What it is known by: ``sha256:…``."""
-
-    @property
-    def config(self) -> Config:
-        """What it says about running it."""
-
-    @property
-    def architecture(self) -> str:
-        """The machine it is for, as OCI names it."""
-
-    def write_root(self, folder: Path) -> None:
-        """Write its files into an empty folder, all of them the caller's own."""
 
 
 def run(image: Image, options: RunOptions, *, cache: Path) -> int:
@@ -77,7 +61,7 @@ def run(image: Image, options: RunOptions, *, cache: Path) -> int:
         CommandNotExecutable: The command is not a program.
         UsageError: What is asked for makes no sense.
     """
-    check_architecture(image.architecture)
+    check_architecture(image.config.platform)
     bubblewrap = find_bubblewrap()
     layered = bubblewrap is not None and can_overlay(bubblewrap, cache)
     if bubblewrap is None or not layered:
@@ -85,13 +69,10 @@ def run(image: Image, options: RunOptions, *, cache: Path) -> int:
         if bubblewrap is None or reason is not None:
             raise BivyError(f"a container needs a sandbox, and there is none: {reason}", hint=sandbox_hint())
     with contextlib.ExitStack() as stack:
-        if layered:
-            root = unpacked(image.digest, image.write_root, cache)
-        else:
-            root = stack.enter_context(throwaway(image.write_root, cache))
+        root = unpacked(image, cache) if layered else stack.enter_context(throwaway(image, cache))
         terminal = controlling_terminal()
         hostname = options.hostname or (
-            socket.gethostname() if options.network == "host" else image.digest.rpartition(":")[2][:12]
+            socket.gethostname() if options.network == "host" else image.digest.removeprefix("sha256:")[:12]
         )
         inside = Inside(root)
         planned = plan(
@@ -280,6 +261,7 @@ def _wait(running: _Running, argv: Sequence[str]) -> int:
     if ended >= 0:
         if inner is not None:
             _end(inner[0])
+            _until_gone(inner[0])
         if running.told("exit-code") is None:
             raise BivyError(
                 f"{argv[0]} could not be started in the container",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from bivy.errors import UsageError
 from bivy.run.accounts import find_account
@@ -13,34 +13,12 @@ from bivy.run.accounts import find_account
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bivy.oci.config import ImageConfig
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where commands are looked for where the image does not say, as in docker."""
 
 Network = Literal["host", "none"]
-
-
-class Config(Protocol):
-    """What is needed of an image's configuration (OCI image-spec, config.md)."""
-
-    @property
-    def env(self) -> tuple[str, ...]:
-        """The variables, each as ``NAME=value``."""
-
-    @property
-    def entrypoint(self) -> tuple[str, ...]:
-        """The first words of every command."""
-
-    @property
-    def cmd(self) -> tuple[str, ...]:
-        """The words that follow where no command is given."""
-
-    @property
-    def working_dir(self) -> str:
-        """The folder to start in, empty for ``/``."""
-
-    @property
-    def user(self) -> str:
-        """Whom to run as, empty for root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +85,7 @@ class Plan:
 
 
 def plan(
-    config: Config, options: RunOptions, *, passwd: str, group: str, hostname: str, terminal: bool = False
+    config: ImageConfig, options: RunOptions, *, passwd: str, group: str, hostname: str, terminal: bool = False
 ) -> Plan:
     """Decide what runs, as docker does.
 
@@ -140,7 +118,7 @@ def plan(
     return Plan(_words(config, options), environment, directory, account.uid, account.gid)
 
 
-def _words(config: Config, options: RunOptions) -> tuple[str, ...]:
+def _words(config: ImageConfig, options: RunOptions) -> tuple[str, ...]:
     if options.entrypoint is None:
         words = config.entrypoint + (options.command or config.cmd)
     else:
@@ -178,6 +156,21 @@ def parse_variables(text: str, where: str, host: Mapping[str, str] = os.environ)
             raise UsageError(f"{where}:{number}: the name {name!r} has a space in it")
         found.append((name, value))
     return tuple(found)
+
+
+def read_variables(file: str) -> tuple[tuple[str, str | None], ...]:
+    """Read the variables in a file.
+
+    Raises:
+        UsageError: The file cannot be read, or has a line that is no variable.
+    """
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except OSError as fault:
+        raise UsageError(f"the file of variables {file}: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise UsageError(f"the file of variables {file} is not UTF-8") from fault
+    return parse_variables(text, file)
 
 
 def parse_volume(text: str) -> Volume:

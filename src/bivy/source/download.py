@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-CHUNK = 1 << 18
+_CHUNK = 1 << 18
 _TRANSIENT_STATUS = {408, 425, 429}
 
 
@@ -102,7 +102,7 @@ def _opened_file(address: str, offset: int) -> Iterator[Body]:
 
     def chunks() -> Iterator[bytes]:
         try:
-            while chunk := file.read(CHUNK):
+            while chunk := file.read(_CHUNK):
                 yield chunk
         except OSError as fault:
             raise UnavailableError(str(fault.strerror), lasting=True) from fault
@@ -128,7 +128,7 @@ def _opened_http(client: httpx.Client, address: str, offset: int) -> Iterator[Bo
             if not body:
                 raise UnavailableError("gives only a part of the file", lasting=True)
             yield body
-    except (httpx.HTTPError, httpx.InvalidURL) as fault:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as fault:  # the last: a host that cannot be one
         raise _unavailable(fault) from fault
 
 
@@ -137,12 +137,12 @@ def _body(response: httpx.Response, offset: int) -> Body | None:
     status = response.status_code
     if status == 200:
         size = response.headers.get("Content-Length", "")
-        return Body(0, int(size) if size.isdecimal() else None, response.iter_raw(CHUNK))
+        return Body(0, int(size) if size.isdecimal() else None, response.iter_raw())
     if status == 206:
         place = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         if not place or int(place[1]) != offset:
             return None
-        return Body(offset, None if place[2] == "*" else int(place[2]), response.iter_raw(CHUNK))
+        return Body(offset, None if place[2] == "*" else int(place[2]), response.iter_raw())
     if status == 416 and offset:  # nothing comes after what is there: the digest will tell whether that is all
         return Body(offset, offset, iter(()))
     raise UnavailableError(
@@ -156,7 +156,7 @@ def _unavailable(fault: Exception) -> UnavailableError:
 
     causes = list(_causes(fault))
     lasting = (
-        isinstance(fault, httpx.UnsupportedProtocol | httpx.TooManyRedirects | httpx.InvalidURL | httpx.DecodingError)
+        isinstance(fault, httpx.UnsupportedProtocol | httpx.TooManyRedirects | httpx.InvalidURL | UnicodeError)
         or (isinstance(fault, httpx.ProxyError) and str(fault).startswith("4"))
         or any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
         or any(isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME for cause in causes)

@@ -37,8 +37,14 @@ class Place:
                 f"{self.location}: {self.sha256!r} is not a SHA-256 digest",
                 hint="it has 64 hexadecimal digits, in lower case, as sha256sum prints them",
             )
-        if self.file_name in ("", ".", "..") or "/" in self.file_name:
-            raise UsageError(f"{self.location} does not name a file", hint="the address ends with the file's name")
+        try:
+            named = self.file_name not in ("", ".", "..")
+        except ValueError:
+            named = False
+        if not named:
+            raise UsageError(
+                f"{self.location} is not the address of a file", hint="an address ends with the file's name"
+            )
 
     @property
     def location(self) -> str:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from bivy.source.pin import Pin, Place
 
-SCHEMES = ("http", "https", "file")
-
 
 @dataclass(frozen=True, slots=True)
 class Mirrors:
@@ -30,7 +28,7 @@ class Mirrors:
 
     def __post_init__(self) -> None:
         for url in self.urls:
-            if urlsplit(url).scheme not in SCHEMES:
+            if not _is_address(url):
                 raise UsageError(
                     f"{url!r} is not the address of a mirror",
                     hint="a mirror begins with https://, http:// or file:///",
@@ -83,6 +81,14 @@ def candidates(pin: Pin, mirrors: Mirrors, archives: Sequence[str]) -> list[Cand
         if place.debian
     ]
     return list(dict.fromkeys(found))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.netloc) if parts.scheme in ("http", "https") else url.startswith("file:///")
 
 
 def _paths_on_mirror(place: Place) -> Iterator[str]:

@@ -10,8 +10,11 @@ import base64
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Object = dict[str, str | bytes]
 
@@ -118,7 +121,9 @@ def to_pem(certificate: bytes) -> str:
 
 def main(certdata: Path, root: Path) -> None:
     """Write the files below `root`."""
-    certificates = {file_name(label): der for label, der in trusted_for_servers(list(read_objects(certdata.read_text())))}
+    certificates = {
+        file_name(label): der for label, der in trusted_for_servers(list(read_objects(certdata.read_text())))
+    }
     folder, links = root / "usr/share/ca-certificates/mozilla", root / "etc/ssl/certs"
     folder.mkdir(parents=True)
     links.mkdir(parents=True)
@@ -130,7 +135,7 @@ def main(certdata: Path, root: Path) -> None:
         digits = subject_hash(der)
         (links / f"{digits}.{taken.setdefault(digits, 0)}").symlink_to(link)
         taken[digits] += 1
-    (links / "ca-certificates.crt").write_text("\n".join(to_pem(der) for _, der in sorted(certificates.items())))
+    (links / "ca-certificates.crt").write_text("".join(f"{to_pem(der)}\n" for _, der in sorted(certificates.items())))
     (root / "etc/ssl/cert.pem").symlink_to("certs/ca-certificates.crt")
     chosen = "".join(f"mozilla/{name}\n" for name in sorted(certificates))
     (root / "etc/ca-certificates.conf").write_text(

@@ -1,0 +1,133 @@
+"""A server on the loopback interface that can be told to misbehave, and a proxy in front of it."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import re
+import socket
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How one request is answered.
+
+    Attributes:
+        status: The status, when it is a refusal.
+        location: Where a redirection leads.
+        bytes_sent: After how many bytes the connection is closed.
+        hold: What is called when these have been sent, before the connection is closed or goes on.
+        ranges: Whether a Range is honoured.
+    """
+
+    status: int = 200
+    location: str = ""
+    bytes_sent: int | None = None
+    hold: Callable[[], object] | None = None
+    ranges: bool = True
+
+
+@dataclass
+class Loopback:
+    """Files by path, or by whole address where it is asked as a proxy, and answers that come before them."""
+
+    port: int
+    scheme: str = "http"
+    files: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, list[Answer]] = field(default_factory=lambda: defaultdict(list))
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    tunnel_to: int = 0
+
+    def url(self, path: str = "", host: str = "127.0.0.1") -> str:
+        return f"{self.scheme}://{host}:{self.port}{path}"
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.requests]
+
+
+@contextlib.contextmanager
+def serve(context: ssl.SSLContext | None = None) -> Iterator[Loopback]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = self.headers.get("Range", "")
+            site.requests.append((self.path, wanted))
+            answers = site.answers[self.path]
+            answer = answers.pop(0) if answers else Answer()
+            content = site.files.get(self.path)
+            if answer.status != 200 or content is None:
+                self.send_response(answer.status if answer.status != 200 else 404)
+                self.send_header("Location", answer.location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            squeezed = "gzip" in self.headers.get("Accept-Encoding", "")
+            if squeezed:
+                content = gzip.compress(content)
+            start = 0
+            match = re.fullmatch(r"bytes=(\d+)-", wanted)
+            if match and answer.ranges:
+                start = int(match[1])
+                self.send_response(206 if start < len(content) else 416)
+                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            else:
+                self.send_response(200)
+            if squeezed:
+                self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", str(max(0, len(content) - start)))
+            self.end_headers()
+            first = content[start:] if answer.bytes_sent is None else content[start : start + answer.bytes_sent]
+            self.wfile.write(first)
+            if answer.hold:
+                self.wfile.flush()
+                answer.hold()
+                self.wfile.write(content[start + len(first) :])
+            self.close_connection = answer.bytes_sent is not None
+
+        def do_CONNECT(self) -> None:
+            site.requests.append((self.path, ""))
+            with socket.create_connection(("127.0.0.1", site.tunnel_to)) as far:
+                self.send_response(200)
+                self.end_headers()
+                back = threading.Thread(target=_pipe, args=(far, self.connection), daemon=True)
+                back.start()
+                _pipe(self.connection, far)
+                back.join()
+            self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        block_on_close = False
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing: clients that go away are part of the tests."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    site = Loopback(server.server_address[1], "https" if context else "http")
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _pipe(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
