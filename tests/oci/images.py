@@ -25,8 +25,8 @@ def sample(
     upper = Tree.of([*PYTHON.entries.values(), file("note", note.encode())]) if note else PYTHON
     config = ImageConfig(
         architecture, variant, created="2026-01-01T00:00:00Z", env=("PATH=/usr/local/bin:/bin", "LANG=C.UTF-8"),
-        cmd=("python3",), entrypoint=("/bin/sh", "-c"), working_dir="/srv", user="65534:65534", labels={"b": "2", "a": "1"},
-        exposed_ports=("8000/tcp",), volumes=("/data",), stop_signal="SIGINT",
+        cmd=("python3",), entrypoint=("/bin/sh", "-c"), working_dir="/srv", user="65534:65534",
+        labels={"b": "2", "a": "1"}, exposed_ports=("8000/tcp",), volumes=("/data",), stop_signal="SIGINT",
     )  # fmt: skip
     layers = [
         layer_from_tree(BASE, created_by="base", compression=compression),

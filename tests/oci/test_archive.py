@@ -153,8 +153,35 @@ def test_a_hostile_archive_is_refused(tmp_path: Path, scratch: Path, files: dict
     assert {path.name for path in tmp_path.iterdir()} == {"image.tar", "scratch"}
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
-def test_links_and_devices_are_refused(tmp_path: Path, scratch: Path, kind: bytes) -> None:
+def write_with_links(path: Path, target: str) -> None:
+    """Write an archive as older dockers save an image one of whose layers is there twice."""
+    write_archive(sample(), path, NAME, "docker-archive")
+    files = files_of(path)
+    (saved,) = json.loads(files["manifest.json"])
+    linked = saved["Layers"][0]
+    files["manifest.json"] = json.dumps([{**saved, "Layers": ["0123/layer.tar", saved["Layers"][1]]}]).encode()
+    write_tar(path, files)
+    member = tarfile.TarInfo("0123/layer.tar")
+    member.type, member.linkname = tarfile.SYMTYPE, target.format(linked)
+    with tarfile.open(path, "a") as archive:
+        archive.addfile(member)
+
+
+def test_a_layer_that_is_a_link_to_another_is_that_layer(tmp_path: Path, scratch: Path) -> None:
+    write_with_links(tmp_path / "image.tar", "../{}")
+    read = read_archive(tmp_path / "image.tar", NAME, "", scratch)
+    assert [read_layer(layer) for layer in read.layers] == [read_layer(layer) for layer in sample().layers]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../../../../../../../etc/passwd", "..", "../nothing", ""])
+def test_a_link_never_leads_out_of_the_archive(tmp_path: Path, scratch: Path, target: str) -> None:
+    write_with_links(tmp_path / "image.tar", target)
+    with pytest.raises(BivyError, match=r"'0123/layer\.tar', which manifest\.json names, is missing"):
+        read_archive(tmp_path / "image.tar", NAME, "", scratch)
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.GNUTYPE_SPARSE])
+def test_devices_and_the_like_are_refused(tmp_path: Path, scratch: Path, kind: bytes) -> None:
     member = tarfile.TarInfo("blobs")
     member.type, member.linkname = kind, "/etc"
     with tarfile.open(tmp_path / "image.tar", "w") as archive:

@@ -12,8 +12,8 @@ _texts = st.text(max_size=5)
 _several = st.lists(_texts, max_size=3).map(tuple)
 configs = st.builds(
     ImageConfig, st.sampled_from(["amd64", "arm"]), _texts, st.just("linux"), _texts, _several, _several, _several,
-    _texts, _texts, st.dictionaries(_texts, _texts, max_size=2), st.just(("80/tcp", "9/udp")), st.just(("/data",)), _texts,
-    _several, st.lists(st.builds(History, _texts, _texts, st.booleans()), max_size=3).map(tuple),
+    _texts, _texts, st.dictionaries(_texts, _texts, max_size=2), st.just(("80/tcp", "9/udp")), st.just(("/data",)),
+    _texts, _several, st.lists(st.builds(History, _texts, _texts, st.booleans()), max_size=3).map(tuple),
 )  # fmt: skip
 
 
@@ -58,7 +58,9 @@ def test_the_history_tells_what_made_each_layer_as_far_as_it_goes() -> None:
     assert ImageConfig("amd64", diff_ids=("a",), history=history).created_by == ("one",)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"architecture":1}', b"\xff", b"[" * 100_000, b'{"os":"linux"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b'{"architecture":1}', b"\xff", b"[" * 100_000, b'{"os":"linux"}']
+)
 def test_what_is_no_config_is_refused(content: bytes) -> None:
     with pytest.raises(BivyError, match="config is not one"):
         parse_config(content)

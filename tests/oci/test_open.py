@@ -37,7 +37,7 @@ def test_nothing_of_an_archive_is_left_behind(tmp_path: Path) -> None:
 
 def test_registries_are_told_apart_and_not_read_yet(tmp_path: Path) -> None:
     with (
-        pytest.raises(UsageError, match="ghcr.io/me/python:3 is in a registry") as fault,
+        pytest.raises(UsageError, match=r"ghcr\.io/me/python:3 is in a registry") as fault,
         opened("ghcr.io/me/python:3", layout=tmp_path, platform="", cache=tmp_path),
     ):
         pass
