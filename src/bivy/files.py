@@ -72,13 +72,31 @@ def locked(path: Path, *, giving_up: Callable[[], bool] = lambda: False) -> Iter
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """Make a new folder below `parent` and remove it, with all that is in it, when the block ends."""
+    """Make a new folder below `parent` and remove it, with all that is in it, when the block ends.
+
+    A lock beside it is held meanwhile, so that `sweep` can tell a folder that a killed process left behind.
+    """
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-    try:
-        yield folder
-    finally:
-        remove_folder(folder)
+    descriptor, name = tempfile.mkstemp(dir=parent, prefix=prefix, suffix=".lock")
+    lock = Path(name)
+    folder = lock.with_suffix("")
+    with os.fdopen(descriptor, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            remove_folder(folder)
+            lock.unlink(missing_ok=True)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the scratch folders below `parent` whose processes are gone."""
+    for lock in parent.glob("*.lock"):
+        with contextlib.suppress(FileNotFoundError, BlockingIOError), lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_folder(lock.with_suffix(""))
+            lock.unlink(missing_ok=True)
 
 
 def remove_folder(folder: Path) -> None:

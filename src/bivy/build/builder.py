@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -25,13 +24,13 @@ from bivy.build.workshop import (
 )
 from bivy.compression import gzip
 from bivy.errors import BivyError
-from bivy.files import locked, remove_folder, scratch_folder
+from bivy.files import locked, scratch_folder, sweep
 from bivy.progress import Outcome
 from bivy.source.fetch import fetch
 from bivy.source.unpack import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bivy.build.graph import Node
@@ -70,7 +69,8 @@ def build(
             sorted({pin for node in missing for pin in node.recipe.pins}, key=lambda pin: pin.name),
             cache=cache, mirrors=mirrors, progress=progress,
         )  # fmt: skip
-        _sweep(cache / "work")
+        for folder in ("work", "packages"):
+            sweep(cache / folder)
         _Build(store, cache, sources, progress, jobs, sandboxed=not fault).run(missing)
     found = {}
     for node in wanted:
@@ -139,7 +139,7 @@ class _Build:
             started = time.monotonic()
             outcome = Outcome.FAILED
             try:
-                with _work_folder(self.cache / "work", node.recipe.name) as folder:
+                with scratch_folder(self.cache / "work", f"{node.recipe.name}-") as folder:
                     packages = self._make(node, folder)
                     self.store.add(node.key, node.label, packages)
                 outcome = Outcome.DONE
@@ -222,25 +222,3 @@ def _weights(nodes: Sequence[Node], sources: Mapping[Pin, Path]) -> dict[str, tu
 
     sizes = {node.key: sum(sources[pin].stat().st_size for pin in node.recipe.pins) for node in nodes}
     return {node.key: (depth(node.key), sizes[node.key]) for node in nodes}
-
-
-@contextlib.contextmanager
-def _work_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Make a scratch folder that is locked while it is in use, so that one left by a killed bivy can be told."""
-    with scratch_folder(parent, f"{name}-") as folder, locked(folder.with_suffix(".lock")):
-        try:
-            yield folder
-        finally:
-            folder.with_suffix(".lock").unlink(missing_ok=True)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove the scratch folders of builds that were killed."""
-    for lock in parent.glob("*.lock"):
-        with lock.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            remove_folder(lock.with_suffix(""))
-            lock.unlink(missing_ok=True)
