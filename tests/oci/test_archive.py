@@ -190,12 +190,13 @@ def test_devices_and_the_like_are_refused(tmp_path: Path, scratch: Path, kind: b
         read_archive(tmp_path / "image.tar", "", "", scratch)
 
 
+@pytest.mark.parametrize("bound", ["MOST_BYTES", "MOST_MEMBERS"])
 def test_an_archive_that_would_fill_the_disk_is_refused(
-    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    monkeypatch.setattr(archive_module, "MOST_BYTES", 1000)
-    write_tar(tmp_path / "image.tar", {"a": bytes(600), "b": bytes(600)})
-    with pytest.raises(BivyError, match="more files, or larger ones"):
+    monkeypatch.setattr(archive_module, bound, 20)
+    write_tar(tmp_path / "image.tar", {f"blob{number}": b"x" for number in range(30)})
+    with pytest.raises(BivyError, match="than any image"):
         read_archive(tmp_path / "image.tar", "", "", scratch)
 
 

@@ -1,12 +1,13 @@
 import json
-import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from bivy.errors import BivyError, UsageError
+from bivy.files import locked
 from bivy.oci import media
 from bivy.oci.blob import Blob
 from bivy.oci.image import Image
@@ -265,17 +266,21 @@ def test_two_that_write_at_once_do_not_lose_each_others_images(layout: Path) -> 
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(layout), architecture],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for architecture in ("amd64", "s390x")
-    ]  # fmt: skip
-    for writer in writers:
-        assert writer.stdout
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        assert writer.stdin
-        writer.stdin.write("\n")
-        writer.stdin.flush()
+    ]
+    with locked(layout / "blobs" / ".lock"):
+        for writer in writers:
+            assert writer.stdout
+            assert writer.stdin
+            assert writer.stdout.readline() == "ready\n"
+            writer.stdin.write("\n")
+            writer.stdin.flush()
+        time.sleep(0.3)
+        assert not (layout / "index.json").exists()
     assert [writer.wait(60) for writer in writers] == [0, 0]
     for architecture in ("amd64", "s390x"):
         for name in ("shared", *(f"{architecture}-{number}" for number in range(8))):

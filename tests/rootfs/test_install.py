@@ -21,11 +21,11 @@ def test_packages_share_folders() -> None:
 
 
 def test_a_later_tree_holds_only_what_it_adds_in_folders_as_they_are_below() -> None:
-    base = package("base", folder("tmp", 0o1777), folder("usr"), file("usr/base"), folder("var"))
+    base = package("base", folder("tmp", 0o1777), folder("usr", 0o711), file("usr/base"), folder("var"))
     lower, upper = install([[base], [package("python", folder("usr", 0o700), file("usr/python"))]])
     assert list(lower.entries) == ["tmp", "usr", "usr/base", "var"]
     assert list(upper.entries) == ["usr", "usr/python"]
-    assert upper.entries["usr"].mode == 0o755
+    assert upper.entries["usr"].mode == 0o711
 
 
 @pytest.mark.parametrize("layers", [1, 2])

@@ -116,6 +116,8 @@ def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:
         with tarfile.open(fileobj=file, mode="r:*", encoding="utf-8") as archive:
             size = 0
             for count, member in enumerate(archive):
+                if count > MOST_MEMBERS:
+                    raise BivyError(f"{path} has more files than any image")
                 if member.isdir():
                     continue
                 parts = member.name.removeprefix("./").split("/")
@@ -126,8 +128,8 @@ def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:
                     links.append(("/".join(parts), member.linkname))
                     continue
                 size += member.size
-                if count > MOST_MEMBERS or size > MOST_BYTES:
-                    raise BivyError(f"{path} has more files, or larger ones, than any image")
+                if size > MOST_BYTES:
+                    raise BivyError(f"{path} has larger files than any image")
                 content = archive.extractfile(member)
                 assert content is not None
                 target = folder.joinpath(*parts)
