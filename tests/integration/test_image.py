@@ -205,7 +205,8 @@ def test_what_a_small_image_must_not_have_is_not_there(run: Runner, name: str) -
     ],
 )
 def test_pip_installs_a_pure_and_a_musllinux_wheel(run: Runner, wheel: str, program: str) -> None:
-    script = f"pip install --quiet --only-binary :all: --no-cache-dir --target /tmp/site {wheel} && PYTHONPATH=/tmp/site python3 -c '{program.replace(chr(39), chr(34))}'"
+    install = f"pip install --quiet --only-binary :all: --no-cache-dir --target /tmp/site {wheel}"
+    script = f'{install} && PYTHONPATH=/tmp/site python3 -c "{program}"'
     found = run(
         "sh", "-c", script, options=("--network", "host", "--host-certificates", "-e", "PIP_ROOT_USER_ACTION=ignore")
     )
@@ -285,7 +286,7 @@ def test_the_image_is_the_same_in_another_folder(dist: Path, tmp_path: Path) -> 
     assert here == there
 
 
-def test_a_damaged_layout_is_made_again(dist: Path, tmp_path: Path) -> None:
+def test_a_damaged_layout_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "dist"
     first = json.loads(bivy("build", "3.14", "--output", str(folder), "--json").stdout)
     blob = folder / "blobs" / "sha256" / first["layers"][0]["digest"].removeprefix("sha256:")

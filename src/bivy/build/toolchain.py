@@ -30,7 +30,7 @@ NEEDED_PROGRAMS = ("sh", "make", "perl", "patch", "sed", "awk", "grep", "find", 
 
 # Linking comes out the same on every machine and at every time, hardened as Alpine's packages are.
 DEFAULT_CFLAGS = "-O2 -fPIC -fstack-protector-strong"
-DEFAULT_LDFLAGS = "-Wl,-z,relro,-z,now -Wl,--as-needed"
+DEFAULT_LDFLAGS = "-Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--hash-style=gnu"
 
 # zig's front end refuses some of GNU ld's words, and it makes __DATE__ an error even where SOURCE_DATE_EPOCH fixes it.
 _COMPILER = """\

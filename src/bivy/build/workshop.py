@@ -183,7 +183,7 @@ def source_date_epoch() -> int:
 
 def prepare(workshop: Workshop, *, for_target: bool, cache: Path) -> None:
     """Make the workshop's folders, its PATH, and its own copy of what the compiler has compiled before."""
-    for name in ("src", "out", "sysroot", "tools/usr/bin"):
+    for name in ("src", "out", "sysroot/usr/include", "sysroot/usr/lib", "tools/usr/bin"):
         (workshop.folder / name).mkdir(parents=True)
     write_programs(workshop.toolchain, workshop.folder / "bin", recipe_target=for_target)
     shutil.copytree(_compiled_runtime(workshop, cache), workshop.folder / "zig-cache", symlinks=True)

@@ -65,8 +65,10 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; every foreseeable fault is one message, and an exit status of 1 or 2."""
-    signal.signal(signal.SIGTERM, _interrupted)
-    signal.signal(signal.SIGHUP, _interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Whoever has us ignore a signal, as nohup does, means it.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupted)
     try:
         status: Any = group.main(prog_name="bivy", standalone_mode=False)
     except click.exceptions.Abort:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import lzma
+import posixpath
 import shutil
 import tarfile
 import tempfile
@@ -105,7 +107,11 @@ def _docker_members(image: Image, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:
-    """Unpack the plain files of an archive, refusing every other kind and every name that leads elsewhere."""
+    """Unpack the files of an archive, refusing what is no file and every name that leads elsewhere.
+
+    Docker up to 24, podman and skopeo save a layer once, and links to it: they become other names of the file.
+    """
+    links = []
     try:
         with tarfile.open(fileobj=file, mode="r:*", encoding="utf-8") as archive:
             size = 0
@@ -113,8 +119,12 @@ def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:
                 if member.isdir():
                     continue
                 parts = member.name.removeprefix("./").split("/")
-                if not member.isreg() or member.issparse() or member.size < 0 or not {"", ".."}.isdisjoint(parts):
+                plain = (member.isreg() and not member.issparse() and member.size >= 0) or member.issym()
+                if not plain or not {"", ".."}.isdisjoint(parts):
                     raise BivyError(f"{path}: {member.name!r} has no place in an image's archive")
+                if member.issym():
+                    links.append(("/".join(parts), member.linkname))
+                    continue
                 size += member.size
                 if count > MOST_MEMBERS or size > MOST_BYTES:
                     raise BivyError(f"{path} has more files, or larger ones, than any image")
@@ -124,10 +134,22 @@ def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("xb") as unpacked:
                     shutil.copyfileobj(content, unpacked)
+        for name, linkname in links:
+            _follow(folder, name, linkname)
     except (FileExistsError, NotADirectoryError) as fault:
         raise BivyError(f"{path} has two files in one place: {fault.filename}") from None
-    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error) as fault:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError, OSError) as fault:
+        if isinstance(fault, OSError) and fault.errno:
+            raise  # What the disk says has a number; what gzip and bzip2 say of the archive has none.
         raise BivyError(f"{path} is not a tar archive, or a damaged one: {fault}") from None
+
+
+def _follow(folder: Path, name: str, linkname: str) -> None:
+    """Make a link another name of the unpacked file that it leads to, and pass it over where it leads to none."""
+    original = posixpath.normpath(posixpath.join(posixpath.dirname(name), linkname))
+    if not original.startswith(("/", "..")) and (folder / original).is_file():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).hardlink_to(folder / original)
 
 
 def _read_docker(folder: Path, name: str, path: Path) -> Image:
@@ -135,7 +157,10 @@ def _read_docker(folder: Path, name: str, path: Path) -> Image:
         saved = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=list[_Saved])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         raise BivyError(f"{path}: manifest.json is damaged: {fault}") from None
-    fitting = [each for each in saved if not name or name in (each.repo_tags or ())]
+    # Podman and skopeo write the whole name: docker.io/library/python:3.14-alpine, localhost/python:3.14-alpine.
+    fitting = [
+        each for each in saved if not name or any(f"/{tag}".endswith(f"/{name}") for tag in each.repo_tags or ())
+    ]
     if len(fitting) != 1:
         there = ", ".join(tag for each in saved for tag in each.repo_tags or ())
         what = f"has no image {name!r}" if name else "has not just one image: name it"

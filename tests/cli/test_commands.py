@@ -1,0 +1,152 @@
+"""The command line as a person meets it: help, wrong questions, listing, archives, the cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bivy.apk.entry import Entry, Kind
+from bivy.oci.config import ImageConfig
+from bivy.oci.image import make_image
+from bivy.oci.layer import layer_from_tree
+from bivy.oci.layout import write_image
+from bivy.rootfs.tree import Tree
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Path:
+    """A layout with a small image, for two platforms."""
+    tree = Tree.of([Entry("etc/motd", Kind.FILE, 0o644, content=b"hello" * 100)])
+    for arch in ("amd64", "s390x"):
+        config = ImageConfig(arch, cmd=("sh",), env=("PATH=/bin",))
+        write_image(make_image(config, [layer_from_tree(tree, created_by="a test")]), tmp_path / "dist", ["small:1"])
+    return tmp_path / "dist"
+
+
+def bivy(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bivy", *words], capture_output=True, text=True, env={**os.environ, **variables}
+    )
+
+
+def refusal(*words: str) -> str:
+    done = bivy(*words)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_help_names_every_command_in_the_order_in_which_they_are_met() -> None:
+    said = bivy("--help").stdout
+    places = [said.index(f"  {name} ") for name in ("build", "run", "inspect", "images", "cache", "completion")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("command", ["build", "run", "inspect", "images", "cache", "completion"])
+def test_every_command_explains_itself(command: str) -> None:
+    done = bivy(command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: bivy {command}")
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest_one() -> None:
+    assert "Is 'inspect' meant?" in refusal("inspct")
+
+
+def test_start_up_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, bivy.cli\n"
+        "try: bivy.cli.group(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'httpx', 'rich', 'msgspec', 'elftools', 'zstandard', 'deflate', 'ziglang', 'asyncio'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]"
+
+
+def test_an_unknown_version_is_refused_with_those_that_are_known() -> None:
+    said = refusal("build", "2.7")
+    assert "python 2.7 is not known" in said
+    assert "3.14.7" in said
+
+
+def test_an_unknown_architecture_is_refused_with_those_that_are_known() -> None:
+    said = refusal("build", "3.14", "--arch", "m68k")
+    assert "unknown architecture 'm68k'" in said
+    assert "aarch64 (linux/arm64/v8)" in said
+
+
+@pytest.mark.parametrize("reference", ["Small:1!", "oci:", "a b"])
+def test_what_is_no_reference_is_refused_with_what_one_may_be(reference: str) -> None:
+    assert "oci-archive:FILE" in refusal("inspect", reference)
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_that_is_there(layout: Path) -> None:
+    said = refusal("inspect", "smal:1", "--output", str(layout))
+    assert "small:1" in said
+
+
+def test_a_folder_without_a_layout_is_refused_with_what_makes_one(tmp_path: Path) -> None:
+    assert "bivy build" in refusal("images", "--output", str(tmp_path))
+
+
+def test_a_registry_is_refused_with_what_brings_the_image_here() -> None:
+    assert "skopeo copy" in refusal("inspect", "registry.example.org/python:3.14-alpine")
+
+
+def test_images_are_listed_with_platform_and_size(layout: Path) -> None:
+    lines = bivy("images", "--output", str(layout)).stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [["small:1", "linux/amd64"], ["small:1", "linux/s390x"]]
+    listed = json.loads(bivy("images", "--output", str(layout), "--json").stdout)
+    assert {image["platform"] for image in listed} == {"linux/amd64", "linux/s390x"}
+    assert all(image["size"] > 0 for image in listed)
+
+
+def test_inspecting_says_layers_and_largest_files_of_the_platform_asked_for(layout: Path) -> None:
+    found = json.loads(bivy("inspect", "small:1", "--output", str(layout), "--platform", "s390x", "--json").stdout)
+    assert found["platform"] == "linux/s390x"
+    assert found["layers"][0]["created_by"] == "a test"
+    assert found["largest"] == [{"path": "/etc/motd", "size": 500}]
+    said = bivy("inspect", "small:1", "--output", str(layout), "--platform", "s390x").stdout
+    assert "/etc/motd" in said
+    assert "linux/s390x" in said
+
+
+def test_two_platforms_and_none_told_is_refused_with_both(layout: Path) -> None:
+    said = refusal("inspect", "small:1", "--output", str(layout))
+    assert "linux/amd64" in said
+    assert "linux/s390x" in said
+
+
+def test_the_cache_says_where_it_is_and_prune_keeps_the_sources(tmp_path: Path) -> None:
+    for part in ("sources", "packages", "logs"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "file").write_bytes(bytes(1000))
+    found = json.loads(bivy("cache", "--json", BIVY_CACHE=str(tmp_path)).stdout)
+    assert (found["folder"], found["size"]) == (str(tmp_path), 3000)
+    assert "freed 2.0 kB" in bivy("cache", "prune", BIVY_CACHE=str(tmp_path)).stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sources"]
+    bivy("cache", "prune", "--all", BIVY_CACHE=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed_for_each_shell(shell: str) -> None:
+    assert "_BIVY_COMPLETE" in bivy("completion", shell).stdout
+
+
+def test_the_shell_is_told_the_commands_that_begin_like_the_word() -> None:
+    done = bivy(_BIVY_COMPLETE="bash_complete", COMP_WORDS="bivy in", COMP_CWORD="1")
+    assert done.stdout.split() == ["plain,inspect"]
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(layout: Path) -> None:
+    command = f"{sys.executable} -m bivy images --output {layout} | true"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
