@@ -143,7 +143,7 @@ def compose(
     from bivy.oci.image import make_image as image_of
     from bivy.oci.layer import layer_from_tree
     from bivy.rootfs.install import install
-    from bivy.rootfs.tree import Tree
+    from bivy.rootfs.tree import Tree, normalise
 
     groups = assign_layers(definition, available)
     chosen = [package for _, group in groups for package in group]
@@ -151,11 +151,12 @@ def compose(
     names = [f"{name}: {' '.join(p.info.name for p in group)}" for name, group in groups]
     trees.append(Tree.of(database_entries(chosen, definition.packages, request.arch.name)))
     names.append("apk: the database of installed packages")
+    epoch = source_date_epoch()
     layers = [
-        layer_from_tree(tree, compression=request.compression, created_by=f"bivy build: {name}")
+        layer_from_tree(normalise(tree, epoch), compression=request.compression, created_by=f"bivy build: {name}")
         for tree, name in zip(trees, names, strict=True)
     ]
-    created = dt.datetime.fromtimestamp(source_date_epoch(), dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = dt.datetime.fromtimestamp(epoch, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     config = ImageConfig(
         architecture=request.arch.oci, variant=request.arch.variant, created=created,
         env=definition.environment(dict(facts)), cmd=definition.config.command,
@@ -224,6 +225,7 @@ def _key(definition: ImageDefinition, nodes: Iterable[Node], compression: str) -
     parts = {
         "generation": GENERATION,
         "bivy": __version__,
+        "epoch": source_date_epoch(),
         "definition": definition,
         "compression": compression,
         "packages": [node.key for node in nodes if node.recipe.data.machine == "target"],
@@ -243,6 +245,9 @@ def _open(output: Path, name: str, arch: Arch) -> Image | None:
     from bivy.oci.layout import read_image
 
     try:
-        return read_image(output, name, arch.platform)
+        image = read_image(output, name, arch.platform)
+        for blob in image.blobs:
+            blob.read()
     except BivyError:
         return None
+    return image

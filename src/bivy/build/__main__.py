@@ -34,6 +34,9 @@ def main() -> int:
     except BivyError as fault:
         sys.stderr.write(f"bivy.build: {fault}\n" + (f"  {fault.hint}\n" if fault.hint else ""))
         return fault.exit_status
+    except OSError as fault:
+        sys.stderr.write(f"bivy.build: {fault}\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("bivy.build: stopped\n")
         return 130
