@@ -1,16 +1,10 @@
-"""The whole image: what the official image is checked for, and what bivy promises beside.
-
-The first test that needs the image builds it, from sources, into the user's own cache: some minutes where that is
-empty, a second where it is not.
-"""
+"""The whole image: what the official image is checked for, and what bivy promises beside."""
 
 from __future__ import annotations
 
 import json
 import os
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,6 +14,7 @@ import pytest
 import trustme
 
 from bivy.sandbox import why_no_sandbox
+from tests.integration.conftest import NAME, bivy
 
 pytestmark = [
     pytest.mark.image,
@@ -27,20 +22,6 @@ pytestmark = [
 ]
 
 OFFICIAL_SIZE = 17_774_999
-NAME = "python:3.14-alpine"
-
-
-def bivy(*words: str, check: bool = True, **options: object) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([sys.executable, "-m", "bivy", *words], capture_output=True, text=True, **options)  # type: ignore[call-overload]
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done  # type: ignore[no-any-return]
-
-
-@pytest.fixture(scope="session")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("image") / "dist"
-    bivy("build", "3.14", "--output", str(folder))
-    return folder
 
 
 @pytest.fixture
@@ -152,7 +133,7 @@ def test_no_account_has_a_password(run: Runner) -> None:
 
 def test_a_command_replaces_the_default_one(run: Runner, dist: Path) -> None:
     assert run("echo", "instead").strip() == "instead"
-    done = bivy("run", "--output", str(dist), NAME, input="print(6 * 7)\n")
+    done = bivy("run", "--output", str(dist), NAME, given="print(6 * 7)\n")
     assert done.stdout.strip() == "42"
 
 
