@@ -74,10 +74,7 @@ def build(
         _Build(store, cache, sources, progress, jobs, sandboxed=not fault).run(missing)
     found = {}
     for node in wanted:
-        packages = store.find(node.key)
-        if packages is None:
-            raise BivyError(f"{node.label} has vanished from {store.folder}", hint="was the cache pruned? build again")
-        found[node.key] = packages
+        found[node.key] = _there(store, node)
     return found
 
 
@@ -156,9 +153,9 @@ class _Build:
         prepare(shop, for_target=for_target, cache=self.cache)
         for need in node.needs:
             into = "tools" if need.recipe.data.machine == "build" else "sysroot"
-            for path in self.store.find(need.key) or ():
+            for path in _there(self.store, need):
                 extract(read_package(path), folder / into)
-        log = self.cache / "logs" / f"{node.label}-{toolchain.target.name}.log"
+        log = self.cache / "logs" / f"{node.label}-{toolchain.target.name}-{node.key[:8]}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
             self._unpack_sources(node, shop, file, log)
@@ -201,6 +198,14 @@ class _Build:
 def _compress(content: bytes) -> bytes:
     # A package is read many times and sent nowhere: half the time counts more than the last two per cent.
     return gzip(content, level=9)
+
+
+def _there(store: Store, node: Node) -> list[Path]:
+    """Find a node's packages, which were there or built a moment ago."""
+    packages = store.find(node.key)
+    if packages is None:
+        raise BivyError(f"{node.label} has vanished from {store.folder}", hint="was the cache pruned? build again")
+    return packages
 
 
 def _step_failed(node: Node, what: str, log: Path) -> BivyError:
