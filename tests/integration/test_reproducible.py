@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bench.reproduce import NOBODY, OTHER, give, python_for
 
 from bivy.files import cache_folder
 
 SMALL = ("alpine-baselayout", "alpine-release", "bzip2", "libffi", "zlib")
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -27,11 +26,12 @@ def elsewhere() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def build(cache: Path, *, user: int | None = None, **variables: str) -> dict[str, bytes]:
+def build(cache: Path, user: int | None = None, **variables: str) -> dict[str, bytes]:
+    python, more = python_for(user)
     done = subprocess.run(
-        [sys.executable, "-m", "bivy.build", *SMALL], capture_output=True, text=True, user=user, group=user,
+        [python, "-m", "bivy.build", *SMALL], capture_output=True, text=True, user=user, group=user,
         extra_groups=None if user is None else [], umask=0o022 if user is None else 0o077, cwd="/",
-        env={**os.environ, "BIVY_CACHE": str(cache), **variables},
+        env={**os.environ, **more, **variables, "BIVY_CACHE": str(cache)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return {Path(line).name: Path(line).read_bytes() for line in done.stdout.splitlines()}
@@ -42,9 +42,7 @@ def test_small_packages_are_the_same_elsewhere_and_for_another_user(elsewhere: P
     cache = elsewhere / "cache"
     shutil.copytree(cache_folder() / "sources", cache / "sources")
     user = NOBODY if os.geteuid() == 0 else None
-    if user is not None:
-        for path in [cache, *cache.rglob("*")]:
-            os.chown(path, user, user)
-    there = build(cache, user=user, TZ="Pacific/Kiritimati", LANG="tr_TR.UTF-8", HOME="/nonexistent")
+    give(cache, user)
+    there = build(cache, user, **OTHER)
     assert here.keys() == there.keys()
     assert [name for name in here if here[name] != there[name]] == []
