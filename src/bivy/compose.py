@@ -167,7 +167,7 @@ def compose(
         "org.opencontainers.image.description": definition.description,
         "org.opencontainers.image.version": facts["version"],
         "org.opencontainers.image.url": definition.url,
-        "org.opencontainers.image.licenses": definition.licenses,
+        "org.opencontainers.image.licenses": _licenses(chosen),
         "org.opencontainers.image.vendor": f"bivy {__version__}",
     }
     return image_of(config, layers, annotations)
@@ -202,6 +202,12 @@ def assign_layers(definition: ImageDefinition, available: Sequence[Package]) -> 
                 asked += [(name, package.info.name) for name in package.info.depends]
         groups.append((layer.name, sorted(group, key=lambda package: package.info.name)))
     return groups
+
+
+def _licenses(packages: Sequence[Package]) -> str:
+    """Join the licences of packages to one SPDX expression (SPDX 2.3, annex D.4)."""
+    found = {package.info.license for package in packages}
+    return " AND ".join(sorted(f"({each})" if " OR " in each else each for each in found))
 
 
 def _provider(providers: Mapping[str, Package], dependency: str, by: str) -> Package:

@@ -49,7 +49,6 @@ class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default: str
     tags: tuple[str, ...]
     description: str
-    licenses: str
     url: str
     budget: int
     layers: tuple[LayerDefinition, ...]
