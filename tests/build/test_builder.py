@@ -143,7 +143,7 @@ def test_packages_are_cross_built_for_every_architecture(write_recipe: WriteReci
         elf = ELFFile(io.BytesIO(entry_at(packages[package], path).content))
         assert (elf["e_machine"], elf.elfclass, elf.little_endian) == (target.elf, target.bits, not target.big_endian)
         assert packages[package].info.arch == arch
-        assert f"so:{target.libc}" in packages[package].info.depends
+    assert f"so:{target.libc}" in packages["ask"].info.depends
     interpreters = [segment.data() for segment in elf.iter_segments("PT_INTERP")]
     assert interpreters == [f"/lib/{target.loader}\0".encode()]
 
