@@ -26,7 +26,7 @@ MOST_MANIFEST_BYTES = 4 << 20
 Document = TypeVar("Document")
 
 
-class Platform(msgspec.Struct, frozen=True):
+class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
     """The platform in a descriptor."""
 
     architecture: str = ""
