@@ -11,20 +11,25 @@ from pathlib import Path
 import pytest
 
 from bivy.apk.entry import Entry, Kind
+from bivy.arch import ARCHES, build_machine
 from bivy.oci.config import ImageConfig
 from bivy.oci.image import make_image
 from bivy.oci.layer import layer_from_tree
 from bivy.oci.layout import write_image
 from bivy.rootfs.tree import Tree
 
+OWN = build_machine()
+FOREIGN, OTHER = [arch for arch in (ARCHES["ppc64le"], ARCHES["riscv64"], ARCHES["s390x"]) if arch is not OWN][:2]
+
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Path:
-    """A layout with a small image, for two platforms."""
+    """A layout with a small image, for this machine and two others, and another for just these two."""
     tree = Tree.of([Entry("etc/motd", Kind.FILE, 0o644, content=b"hello" * 100)])
-    for arch in ("amd64", "s390x"):
-        config = ImageConfig(arch, cmd=("sh",), env=("PATH=/bin",))
-        write_image(make_image(config, [layer_from_tree(tree, created_by="a test")]), tmp_path / "dist", ["small:1"])
+    for arch in (OWN, FOREIGN, OTHER):
+        config = ImageConfig(arch.oci, arch.variant, cmd=("sh",), env=("PATH=/bin",))
+        image = make_image(config, [layer_from_tree(tree, created_by="a test")])
+        write_image(image, tmp_path / "dist", ["small:1"] if arch is OWN else ["small:1", "foreign:1"])
     return tmp_path / "dist"
 
 
@@ -101,27 +106,36 @@ def test_a_registry_is_refused_with_what_brings_the_image_here() -> None:
 
 
 def test_images_are_listed_with_platform_and_size(layout: Path) -> None:
-    lines = bivy("images", "--output", str(layout)).stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [["small:1", "linux/amd64"], ["small:1", "linux/s390x"]]
+    lines = [line.split()[:2] for line in bivy("images", "--output", str(layout)).stdout.splitlines()]
+    assert sorted(lines) == sorted(
+        [["small:1", arch.platform] for arch in (OWN, FOREIGN, OTHER)]
+        + [["foreign:1", arch.platform] for arch in (FOREIGN, OTHER)]
+    )
     listed = json.loads(bivy("images", "--output", str(layout), "--json").stdout)
-    assert {image["platform"] for image in listed} == {"linux/amd64", "linux/s390x"}
+    assert {image["platform"] for image in listed} == {arch.platform for arch in (OWN, FOREIGN, OTHER)}
     assert all(image["size"] > 0 for image in listed)
 
 
 def test_inspecting_says_layers_and_largest_files_of_the_platform_asked_for(layout: Path) -> None:
-    found = json.loads(bivy("inspect", "small:1", "--output", str(layout), "--platform", "s390x", "--json").stdout)
-    assert found["platform"] == "linux/s390x"
+    words = ("inspect", "small:1", "--output", str(layout), "--platform", FOREIGN.name)
+    found = json.loads(bivy(*words, "--json").stdout)
+    assert found["platform"] == FOREIGN.platform
     assert found["layers"][0]["created_by"] == "a test"
     assert found["largest"] == [{"path": "/etc/motd", "size": 500}]
-    said = bivy("inspect", "small:1", "--output", str(layout), "--platform", "s390x").stdout
+    said = bivy(*words).stdout
     assert "/etc/motd" in said
-    assert "linux/s390x" in said
+    assert FOREIGN.platform in said
 
 
-def test_two_platforms_and_none_told_is_refused_with_both(layout: Path) -> None:
-    said = refusal("inspect", "small:1", "--output", str(layout))
-    assert "linux/amd64" in said
-    assert "linux/s390x" in said
+def test_of_several_platforms_this_machines_is_meant(layout: Path) -> None:
+    found = json.loads(bivy("inspect", "small:1", "--output", str(layout), "--json").stdout)
+    assert found["platform"] == OWN.platform
+
+
+def test_several_platforms_but_not_this_machines_is_refused_with_those_there_are(layout: Path) -> None:
+    said = refusal("inspect", "foreign:1", "--output", str(layout))
+    assert FOREIGN.platform in said
+    assert OTHER.platform in said
 
 
 def test_the_cache_says_where_it_is_and_prune_keeps_the_sources(tmp_path: Path) -> None:

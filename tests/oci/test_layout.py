@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bivy.arch import build_machine
 from bivy.errors import BivyError, UsageError
 from bivy.files import locked
 from bivy.oci import media
@@ -95,9 +96,19 @@ def test_a_name_stands_for_an_image_on_each_platform(layout: Path) -> None:
     assert entry["mediaType"] == media.INDEX
     assert read_image(layout, NAME, "linux/arm64").digest == images[1].digest
     assert {listed.platform for listed in list_images(layout)} == {image.config.platform for image in images}
+
+
+def test_of_several_platforms_this_machines_is_meant_where_it_is_there(layout: Path) -> None:
+    own = build_machine()
+    foreign = [sample("arm", variant="v7"), sample("arm", variant="v6")]
+    image = sample(own.oci, variant=own.variant)
+    for each in foreign:
+        write_image(each, layout, [NAME])
     with pytest.raises(UsageError, match="unless told for which platform") as fault:
         read_image(layout, NAME)
     assert "linux/arm/v6, linux/arm/v7" in (fault.value.hint or "")
+    write_image(image, layout, [NAME])
+    assert read_image(layout, NAME).digest == image.digest
 
 
 def test_writing_again_replaces_the_image_of_that_platform_and_removes_what_only_it_had(layout: Path) -> None:

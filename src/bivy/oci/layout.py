@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from bivy.arch import build_machine
 from bivy.errors import BivyError, UsageError
 from bivy.files import locked, write_whole
 from bivy.oci import media
@@ -103,7 +104,7 @@ def read_image(folder: Path, name: str, platform: str = "") -> Image:
     Args:
         folder: The layout.
         name: The image's name there; empty where there is just one.
-        platform: What it is to be for; empty where there is just one.
+        platform: What it is to be for; empty for the only one, or the one for this machine.
 
     Raises:
         UsageError: The layout has no such image; the message names those that it has.
@@ -112,6 +113,8 @@ def read_image(folder: Path, name: str, platform: str = "") -> Image:
     entries = _read_index(folder).manifests
     fitting = _listed(folder, _named(entries, name) if name else entries)
     digests = {image.digest for image in fitting if not platform or _same(image.platform, platform)}
+    if len(digests) > 1 and not platform:
+        digests = {image.digest for image in fitting if _same(image.platform, build_machine().platform)}
     if len(digests) != 1:
         raise _not_found(folder, name, platform, entries, fitting)
     return open_manifest(folder, digests.pop())
