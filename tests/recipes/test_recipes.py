@@ -9,7 +9,13 @@ from bivy.build.graph import Recipes, plan
 from bivy.images.definition import load_image
 
 # The packages of Alpine's whose names people and scanners look for.
-NAMES = ["alpine-baselayout", "alpine-baselayout-data", "busybox", "busybox-binsh", "bzip2-dev", "ca-certificates", "ca-certificates-bundle", "gdbm", "gdbm-dev", "libbz2", "libcrypto3", "libffi", "libffi-dev", "libncursesw", "libpanelw", "libssl3", "libuuid", "musl", "musl-dev", "musl-utils", "ncurses-dev", "ncurses-terminfo-base", "openssl-dev", "readline", "readline-dev", "sqlite-dev", "sqlite-libs", "ssl_client", "tzdata", "util-linux-dev", "xz-dev", "xz-libs", "zlib", "zlib-dev", "zstd-dev", "zstd-libs"]
+NAMES = [
+    "alpine-baselayout", "alpine-baselayout-data", "busybox", "busybox-binsh", "bzip2-dev", "ca-certificates",
+    "ca-certificates-bundle", "gdbm", "gdbm-dev", "libbz2", "libcrypto3", "libffi", "libffi-dev", "libncursesw",
+    "libpanelw", "libssl3", "libuuid", "musl", "musl-dev", "musl-utils", "ncurses-dev", "ncurses-terminfo-base",
+    "openssl-dev", "readline", "readline-dev", "sqlite-dev", "sqlite-libs", "ssl_client", "tzdata",
+    "util-linux-dev", "xz-dev", "xz-libs", "zlib", "zlib-dev", "zstd-dev", "zstd-libs",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)
