@@ -277,3 +277,26 @@ def test_a_damaged_layout_is_made_again(tmp_path: Path) -> None:
     assert blob.name in refused.stderr
     bivy("build", "3.14", "--output", str(folder))
     bivy("inspect", "--output", str(folder), NAME)
+
+
+def test_archives_of_both_kinds_and_layers_of_zstd_hold_the_same_packages(dist: Path, tmp_path: Path) -> None:
+    words = (
+        "--output",
+        str(tmp_path),
+        "--compression",
+        "zstd",
+        "--format",
+        "oci-archive",
+        "--format",
+        "docker-archive",
+    )
+    made = json.loads(bivy("build", "3.14", *words, "--json").stdout)
+    endings = [Path(path).name.removeprefix("python-3.14-alpine-") for path in made["archives"]]
+    assert [ending.split(".")[1:] for ending in endings] == [["oci", "tar"], ["docker", "tar"]]
+    wanted = json.loads(bivy("inspect", "--output", str(dist), NAME, "--json").stdout)["packages"]
+    names = {package["name"] for package in wanted}
+    for reference in (f"oci-archive:{made['archives'][0]}", f"docker-archive:{made['archives'][1]}"):
+        found = json.loads(bivy("inspect", reference, "--json").stdout)
+        assert {package["name"] for package in found["packages"]} == names
+    zstd = json.loads(bivy("inspect", "--output", str(tmp_path), NAME, "--json").stdout)
+    assert {layer["media_type"] for layer in zstd["layers"]} == {"application/vnd.oci.image.layer.v1.tar+zstd"}
