@@ -139,6 +139,19 @@ def test_devices_are_left_out(root: Path) -> None:
     assert not (root / "dev/null").exists()
 
 
+def test_a_sparse_file_that_claims_a_terabyte_is_refused(root: Path) -> None:
+    memory = io.BytesIO()
+    with tarfile.open(fileobj=memory, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        claim = tarfile.TarInfo("a")
+        claim.pax_headers = {"GNU.sparse.size": str(1 << 40), "GNU.sparse.map": "0,1", "GNU.sparse.major": "0"}
+        claim.size = 1
+        archive.addfile(claim, io.BytesIO(b"x"))
+    memory.seek(0)
+    with pytest.raises(BivyError, match="/a in the image is of a kind"):
+        write_layers([memory], root)
+    assert not (root / "a").exists()
+
+
 def test_a_damaged_layer_is_named(root: Path) -> None:
     whole = layer(file("a", "text" * 1000)).getvalue()
     for damaged in (whole[:2000], b"no archive at all" * 100):

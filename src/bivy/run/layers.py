@@ -51,6 +51,9 @@ def write_layers(layers: Iterable[IO[bytes]], root: Path) -> None:
 def _write_layer(archive: tarfile.TarFile, inside: Inside, folders: dict[Path, tarfile.TarInfo]) -> None:
     written: set[Path] = set()
     for member in archive:
+        if member.issparse() or member.size < 0:
+            # A sparse file claims any size for a few bytes, and no tool writes one into a layer.
+            raise BivyError(f"/{member.name} in the image is of a kind that a layer should not have")
         path = posixpath.normpath("/" + member.name)
         parent, name = inside.outside(posixpath.dirname(path)), posixpath.basename(path)
         place = parent / name
