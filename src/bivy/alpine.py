@@ -1,0 +1,66 @@
+"""Alpine's releases: until when each is supported, where its packages are, and whose keys sign them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from bivy.errors import UsageError
+
+_FILE = Path(__file__).with_suffix(".toml")
+_KEYS = Path(__file__).parent / "recipes" / "alpine-keys" / "keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release of Alpine's.
+
+    Attributes:
+        name: Its number, such as ``3.24``, or ``edge``.
+        until: The last day of its support; ``None`` where bivy does not know, or there is none.
+        repositories: The names of the repositories that images use: ``main``, ``community``.
+        mirror: Where they are, unless another mirror is named.
+    """
+
+    name: str
+    until: dt.date | None
+    repositories: tuple[str, ...]
+    mirror: str
+
+    @property
+    def branch(self) -> str:
+        """The folder on a mirror: ``v3.24``, ``edge``."""
+        return self.name if self.name == "edge" else f"v{self.name}"
+
+    def urls(self, mirror: str = "") -> tuple[str, ...]:
+        """Return the addresses of its repositories, on a mirror or on Alpine's own."""
+        base = (mirror or self.mirror).rstrip("/")
+        return tuple(f"{base}/{self.branch}/{name}" for name in self.repositories)
+
+    def past(self, today: dt.date) -> bool:
+        """Tell whether its support has ended."""
+        return self.until is not None and today > self.until
+
+
+def find_release(text: str) -> Release:
+    """Find a release by its number, with or without ``v``, or ``edge``; a newer one than bivy knows is taken too.
+
+    Raises:
+        UsageError: It is no release.
+    """
+    known = tomllib.loads(_FILE.read_text("utf-8"))
+    name = text.removeprefix("v")
+    if name != "edge" and not re.fullmatch(r"3\.\d{1,3}", name):
+        raise UsageError(
+            f"{text!r} is not a release of Alpine's",
+            hint=f"such as {', '.join(list(known['releases'])[:3])}, or edge",
+        )
+    return Release(name, known["releases"].get(name), tuple(known["repositories"]), known["mirror"])
+
+
+def default_keys(arch: str) -> Path:
+    """Return the folder of Alpine's own public keys for an architecture (Alpine's name)."""
+    return _KEYS / arch
