@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bivy.errors import UsageError
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 _FILE = Path(__file__).with_suffix(".toml")
 _KEYS = Path(__file__).parent / "recipes" / "alpine-keys" / "keys"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, TYPE_CHECKING
 
 from bivy.apk.package import extract, read_package, write_package
 from bivy.build.jobserver import Jobserver
+from bivy.build.recipe import BIVY
 from bivy.build.split import read_installed, split
 from bivy.build.steps import applies, command_for, step_variables
 from bivy.build.store import Store
@@ -172,6 +174,10 @@ class _Build:
         }
 
     def _unpack_sources(self, node: Node, shop: Workshop, file: IO[bytes], log: Path) -> None:
+        for folder in node.recipe.data.code:
+            shutil.copytree(
+                BIVY / folder, shop.folder / "src" / "bivy" / folder, ignore=shutil.ignore_patterns("__pycache__")
+            )
         for source, pin in zip(node.recipe.data.sources, node.recipe.pins, strict=True):
             unpack(self.sources[pin], shop.folder / "src" / source.name)
             for patch in source.patches:

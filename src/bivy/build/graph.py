@@ -165,7 +165,7 @@ def _key(recipe: Recipe, toolchain: Toolchain, needs: Iterable[Node]) -> str:
         "generation": GENERATION,
         "recipe": recipe.data,
         "variables": resolve_variables(recipe, toolchain.target.name),
-        "files": {path.relative_to(recipe.folder).as_posix(): sha256_of(path) for path in recipe.small_files()},
+        "files": {name: sha256_of(path) for name, path in recipe.small_files().items()},
         "toolchain": toolchain.digest,
         "target": toolchain.target.name,
         "epoch": source_date_epoch(),

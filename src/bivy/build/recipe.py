@@ -18,7 +18,8 @@ from bivy.source.pin import Pin, Place
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-RECIPES = Path(__file__).parents[1] / "recipes"
+BIVY = Path(__file__).parents[1]
+RECIPES = BIVY / "recipes"
 
 
 class PlaceData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +115,7 @@ class RecipeData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     makedepends: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+    code: tuple[str, ...] = ()
     variables: dict[str, str | dict[str, str]] = {}
     pipeline: tuple[Step, ...] = ()
     remove: tuple[str, ...] = ()
@@ -161,13 +163,15 @@ class Recipe(msgspec.Struct, frozen=True):
             for source in self.data.sources
         )
 
-    def small_files(self) -> list[Path]:
-        """List the files of the recipe's folder beside ``recipe.toml``, sorted."""
-        return sorted(
-            path
-            for path in self.folder.rglob("*")
-            if path.is_file() and path.name != "recipe.toml" and "__pycache__" not in path.parts
-        )
+    def small_files(self) -> dict[str, Path]:
+        """Return the files beside ``recipe.toml``, and those of bivy's own code, by the names that go into its key."""
+        own = {path.relative_to(self.folder).as_posix(): path for path in _files_below(self.folder)}
+        del own["recipe.toml"]
+        return own | {
+            f"code/{folder}/{path.relative_to(BIVY / folder).as_posix()}": path
+            for folder in self.data.code
+            for path in _files_below(BIVY / folder)
+        }
 
 
 def load_recipe(folder: Path) -> RecipeData:
@@ -226,6 +230,10 @@ def select_version(data: RecipeData, folder: Path, wanted: str = "") -> Recipe:
     )
 
 
+def _files_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
 def resolve_variables(recipe: Recipe, arch: str) -> dict[str, str]:
     """Give each of the recipe's variables its value for an architecture (Alpine's name)."""
     values = {}
@@ -251,6 +259,9 @@ def _check_recipe(path: Path, text: str, folder: Path, data: RecipeData) -> None
         raise refuse("name", f"name is {data.name!r}, but the folder is called {folder.name!r}")
     if bool(data.version) == bool(data.versions):
         raise refuse("version", "a recipe has either `version` or `versions`")
+    for name in data.code:
+        if not (BIVY / name / "__init__.py").is_file():
+            raise refuse("code", f"code names {name!r}, which is no room of bivy's")
     for source in [*data.sources, *(s for v in data.versions.values() for s in v.sources)]:
         _check_source(refuse, folder, source)
     for position, step in enumerate(data.pipeline):

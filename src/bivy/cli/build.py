@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,8 @@ from bivy.cli.common import json_option, output_option, print_json, spell_size, 
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bivy.compose.request import AlpineRequest
 
 FORMATS = ("oci", "oci-archive", "docker-archive")
 
@@ -51,7 +54,27 @@ FORMATS = ("oci", "oci-archive", "docker-archive")
     "mirrors",
     multiple=True,
     metavar="URL",
-    help="Where else sources may be had; may be given several times (BIVY_MIRRORS, separated by spaces).",
+    help="Where else sources may be had, with --alpine where its packages are; may be given several times "
+    "(BIVY_MIRRORS for sources, separated by spaces).",
+)
+@click.option("--alpine", metavar="RELEASE", help="Take everything but Python from Alpine's packages: 3.24, edge.")
+@click.option(
+    "--keys",
+    type=click.Path(path_type=pathlib.Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="The public keys to trust.  [default: Alpine's]",
+)
+@click.option(
+    "--lock",
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    metavar="FILE",
+    help="Obey the versions in FILE; write them there where it does not exist.",
+)
+@click.option(
+    "--base-rootfs",
+    type=click.Path(path_type=pathlib.Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Start from an archive of Alpine's root filesystem.",
 )
 @json_option
 @volume_options
@@ -64,6 +87,10 @@ def command(
     compression: str,
     jobs: int,
     mirrors: tuple[str, ...],
+    alpine: str | None,
+    keys: Path | None,
+    lock: Path | None,
+    base_rootfs: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -71,18 +98,23 @@ def command(
     """Build python:VERSION-alpine from verified sources into an OCI layout.
 
     VERSION is a version of Python or the beginning of one, 3.14 unless told. What has been built before, and has not
-    changed, is not built again.
+    changed, is not built again. With --alpine, all but Python comes from Alpine's repositories, and the image is
+    python:VERSION-alpineRELEASE.
     """
     from bivy.arch import build_machine, find_arch
-    from bivy.compose import Request, Surroundings, make_image
+    from bivy.compose.make import make_image
+    from bivy.compose.request import Request, Surroundings
     from bivy.files import cache_folder
     from bivy.oci.archive import write_archive
     from bivy.source.places import mirrors_told
 
     request = Request(
-        version, find_arch(arch) if arch else build_machine(), "zstd" if compression == "zstd" else "gzip"
+        version,
+        find_arch(arch) if arch else build_machine(),
+        "zstd" if compression == "zstd" else "gzip",
+        alpine=_alpine(alpine, mirrors, keys, lock, base_rootfs),
     )
-    around = Surroundings(cache_folder(), output, jobs, mirrors_told(mirrors))
+    around = Surroundings(cache_folder(), output, jobs, mirrors_told(() if alpine else mirrors))
     with watching(quiet=quiet, verbose=verbose) as progress:
         made = make_image(request, around, progress)
         stem = made.names[0].replace(":", "-") + "-" + request.arch.platform.removeprefix("linux/").replace("/", "-")
@@ -107,3 +139,17 @@ def command(
     click.echo(made.image.digest)
     where = [str(output), *(str(path) for path in archives)]
     click.echo(f"in {', '.join(where)}; also named {', '.join(made.names[1:])}")
+
+
+def _alpine(
+    release: str | None, mirrors: tuple[str, ...], keys: Path | None, lock: Path | None, base_rootfs: Path | None
+) -> AlpineRequest | None:
+    from bivy.alpine import find_release
+    from bivy.compose.request import AlpineRequest
+
+    if release is not None:
+        return AlpineRequest(find_release(release), mirrors, keys, lock, base_rootfs)
+    for flag, value in (("--keys", keys), ("--lock", lock), ("--base-rootfs", base_rootfs)):
+        if value is not None:
+            raise click.UsageError(f"{flag} goes with --alpine RELEASE")
+    return None

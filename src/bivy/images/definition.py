@@ -41,6 +41,14 @@ class Only(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     environment: dict[str, str] = {}
 
 
+class AlpineDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is different where the image consists of Alpine's own packages."""
+
+    tags: tuple[str, ...]
+    description: str
+    layers: tuple[LayerDefinition, ...]
+
+
 class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An image's file, key by key; docs/images.md says what each means."""
 
@@ -53,6 +61,7 @@ class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     budget: int
     layers: tuple[LayerDefinition, ...]
     config: ConfigDefinition
+    alpine: AlpineDefinition
     only: tuple[Only, ...] = ()
 
     @property
@@ -75,6 +84,12 @@ class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def names(self, facts: dict[str, str]) -> tuple[str, ...]:
         """Return the names that the image gets in a layout: ``python:3.14-alpine``."""
         return tuple(f"{self.name}:{tag.format_map(facts)}" for tag in self.tags)
+
+    def of_alpine(self) -> ImageDefinition:
+        """Return the definition of the same image made of Alpine's own packages."""
+        return msgspec.structs.replace(
+            self, tags=self.alpine.tags, description=self.alpine.description, layers=self.alpine.layers
+        )
 
 
 def load_image(name: str, folder: Path = IMAGES) -> ImageDefinition:

@@ -1,10 +1,16 @@
 """Makes one file of a package of Python modules: an archive that Python runs (PEP 441), with bytecode alone.
 
-The image has no bytecode, so a program of many modules would compile them all, and those of the standard library that
-they use, each time it starts. The file's `__main__` holds the modules' bytecode, each unpacked when it is imported.
+The image has no bytecode, so a program of many modules would have Python compile them all each time it starts, and
+those of the standard library that they use. Here one module, `__main__`, holds the bytecode of all, and each is
+unpacked when it is imported. The archive is not compressed: the layer that it lies in is.
 
-    bundle.py OUTPUT INTERPRETER ENTRY PACKAGE-FOLDER MODULE-LIST
+    bundle.py OUTPUT INTERPRETER ENTRY FOLDER LIST
+
+ENTRY is the module whose `main` is called, FOLDER the package's, LIST a file with names of modules of the standard
+library, one a line. It is run by a Python of the version that INTERPRETER is.
 """
+
+from __future__ import annotations
 
 import importlib.util
 import io
@@ -13,6 +19,13 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SERIES = f"python{sys.version_info.major}.{sys.version_info.minor}"
+LIBRARY = f"/usr/local/lib/{SERIES}"
 
 START = '''
 import sys
@@ -28,9 +41,9 @@ class Bundled:
         if name not in CODE:
             return None
         spec = ModuleSpec(name, Bundled, is_package=name in PACKAGES)
-        if name in PACKAGES:
+        if spec.submodule_search_locations is not None:
             # What of a package is not in here is where it always is.
-            spec.submodule_search_locations.append(LIBRARY + name.replace(".", "/"))
+            spec.submodule_search_locations.append(f"{LIBRARY}/{name.replace('.', '/')}")
         return spec
 
     @staticmethod
@@ -49,55 +62,50 @@ ENTRY.main()
 '''
 
 
-def own_modules(folder):
-    """Yield the name, the file and the kind of each module below a package's folder."""
+def own_modules(folder: Path) -> Iterator[tuple[str, Path, str]]:
+    """Yield the name, the file and what the file is called of each module of a package, and of the one it is in."""
+    top = folder.parent.parent
     for path in sorted(folder.rglob("*.py")):
-        parts = path.relative_to(folder.parent.parent).with_suffix("").parts
-        package = parts[-1] == "__init__"
-        yield ".".join(parts[:-1] if package else parts), path, package
+        place = path.relative_to(top)
+        parts = place.with_suffix("").parts
+        yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), path, str(place)
 
 
-def library_modules(names):
-    """Yield the same of modules of the standard library; those that this Python does not have, or has as C, are left out."""
-    for name in names:
-        spec = importlib.util.find_spec(name)
-        if spec and spec.has_location and spec.origin.endswith(".py"):
-            yield name, Path(spec.origin), spec.submodule_search_locations is not None
-
-
-def compiled(name, path, where):
-    """Return a module's bytecode; its file is called what it would be in the image."""
-    return marshal.dumps(compile(path.read_bytes(), where, "exec", dont_inherit=True, optimize=2))
-
-
-def main(output, interpreter, entry, folder, listed):
-    folder = Path(folder)
-    names = [line.split("#")[0].strip() for line in Path(listed).read_text().splitlines()]
-    code, packages = {}, set()
-    parent = folder.parent.name
-    code[parent] = marshal.dumps(compile("", parent, "exec"))
-    packages.add(parent)
-    series = f"python{sys.version_info.major}.{sys.version_info.minor}"
+def library_modules(listed: Path) -> Iterator[tuple[str, Path, str]]:
+    """Yield the same of modules of the standard library, but for those that this Python has not, or has in C."""
     library = Path(os.__file__).parent
-    for name, path, package in own_modules(folder):
-        code[name] = compiled(name, path, f"{interpreter}/{path.relative_to(folder.parent.parent)}")
-        packages |= {name} if package else set()
-    for name, path, package in library_modules(filter(None, names)):
-        code[name] = compiled(name, path, f"/usr/local/lib/{series}/{path.relative_to(library)}")
-        packages |= {name} if package else set()
-    start = f"CODE = {code!r}\nLIBRARY = '/usr/local/lib/{series}/'\nPACKAGES = frozenset({sorted(packages)!r})\n" + START.replace("ENTRY", entry)
-    main_code = compile(start, "__main__.py", "exec", optimize=2)
+    for name in filter(None, (line.partition("#")[0].strip() for line in listed.read_text("utf-8").splitlines())):
+        path = library / name.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if path.is_file():
+            yield name, path, f"{LIBRARY}/{path.relative_to(library)}"
+
+
+def bytecode(source: bytes, where: str) -> bytes:
+    """Compile a module, without asserts and docstrings."""
+    return marshal.dumps(compile(source, where, "exec", dont_inherit=True, optimize=2))
+
+
+def main(output: str, interpreter: str, entry: str, folder: str, listed: str) -> None:
+    """Write the file."""
+    parent = Path(folder).parent.name
+    code, packages = {parent: bytecode(b"", parent)}, {parent}
+    for name, path, where in (*own_modules(Path(folder)), *library_modules(Path(listed))):
+        code[name] = bytecode(path.read_bytes(), where)
+        if path.name == "__init__.py":
+            packages.add(name)
+    start = "\n".join((
+        f"CODE = {code!r}", f"LIBRARY = {LIBRARY!r}", f"PACKAGES = {sorted(packages)!r}", START.replace("ENTRY", entry),
+    ))  # fmt: skip
     # A bytecode file (PEP 552), hash-based and not to be checked: there is no source that it could be older than.
     head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_STORED) as archive:
         member = zipfile.ZipInfo("__main__.pyc", (1980, 1, 1, 0, 0, 0))
-        member.compress_type = zipfile.ZIP_STORED
         member.external_attr = 0o644 << 16
-        archive.writestr(member, head + marshal.dumps(main_code))
-    output = Path(output)
-    output.write_bytes(f"#!{interpreter} -ISB\n".encode() + memory.getvalue())
-    output.chmod(0o755)
+        archive.writestr(member, head + bytecode(start.encode(), "__main__"))
+    Path(output).write_bytes(f"#!{interpreter} -ISB\n".encode() + memory.getvalue())
+    Path(output).chmod(0o755)
 
 
 main(*sys.argv[1:])

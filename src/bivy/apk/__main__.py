@@ -1,0 +1,5 @@
+"""``python -m bivy.apk``."""
+
+from bivy.apk.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""An image's definition becomes an image: the whole pipeline, in order."""

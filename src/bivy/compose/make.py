@@ -1,0 +1,143 @@
+"""The whole pipeline, in order: a request becomes an image in a layout."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from bivy import __version__
+from bivy.apk.package import read_package
+from bivy.build.builder import build
+from bivy.build.graph import Recipes, plan
+from bivy.build.workshop import source_date_epoch
+from bivy.compose.image import compose
+from bivy.compose.request import Ingredients, Made
+from bivy.errors import BivyError
+from bivy.files import write_whole
+from bivy.images.definition import load_image
+from bivy.progress import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bivy.apk.package import Package
+    from bivy.arch import Arch
+    from bivy.build.graph import Node
+    from bivy.build.recipe import Recipe
+    from bivy.compose.request import Request, Surroundings
+    from bivy.images.definition import ImageDefinition
+    from bivy.oci.image import Image
+    from bivy.progress import Progress
+
+# Changed whenever the code of the rooms behind build/ makes another image of the same packages.
+GENERATION = 2
+
+
+class _Receipt(msgspec.Struct, frozen=True):
+    """What was made last time from the same inputs."""
+
+    digest: str
+
+
+def make_image(request: Request, around: Surroundings, progress: Progress) -> Made:
+    """Make an image and write it into a layout, or find that it is there.
+
+    Raises:
+        UsageError: The version or a recipe is not known or wrong.
+        BivyError: Something could not be fetched, built, put together or written.
+    """
+    from bivy.oci.layout import find_image, write_image
+
+    definition = load_image(request.name)
+    if request.alpine:
+        definition = definition.of_alpine()
+    recipes = Recipes()
+    python = recipes.find(definition.package, request.version or definition.default)
+    facts = _facts(request, python)
+    names = definition.names(facts)
+    if request.alpine:
+        from bivy.compose.alpine import from_alpine
+
+        nodes = plan([definition.package], request.arch, recipes, _versions(definition, python))
+        ingredients = from_alpine(definition, request, nodes, around, progress)
+    else:
+        nodes = plan(definition.packages, request.arch, recipes, _versions(definition, python))
+        ingredients = _from_sources(nodes, around, progress)
+    receipt = around.cache / "images" / f"{_key(definition, ingredients, request.compression)}.json"
+    digest = _read_receipt(receipt)
+    if digest and all(find_image(around.output, name, request.arch.platform) == digest for name in names):
+        image = _open(around.output, names[0], request.arch)
+        if image is not None:
+            return Made(image, names, unchanged=True)
+    packages = ingredients.packages()
+    task = f"compose {names[0]}"
+    progress.begin(task)
+    outcome = Outcome.FAILED
+    try:
+        image = compose(definition, packages, request, facts=facts, ingredients=ingredients)
+        write_image(image, around.output, names)
+        write_whole(receipt, msgspec.json.encode(_Receipt(image.digest)))
+        outcome = Outcome.DONE
+    finally:
+        progress.end(task, outcome)
+    return Made(image, names, unchanged=False)
+
+
+def _from_sources(nodes: list[Node], around: Surroundings, progress: Progress) -> Ingredients:
+    """Take the packages that bivy's recipes make."""
+
+    def packages() -> list[Package]:
+        built = build(nodes, cache=around.cache, jobs=around.jobs, mirrors=around.mirrors, progress=progress)
+        return [read_package(path) for paths in built.values() for path in paths]
+
+    return Ingredients([node.key for node in nodes if node.recipe.data.machine == "target"], packages)
+
+
+def _versions(definition: ImageDefinition, python: Recipe) -> dict[str, str]:
+    """Return the versions that are wanted: what compiles for the image's Python is a Python of the same version."""
+    return {definition.package: python.data.version, f"build-{definition.package}": python.data.version}
+
+
+def _facts(request: Request, python: Recipe) -> dict[str, str]:
+    version = python.data.version
+    return {
+        "version": version,
+        "minor": ".".join(version.split(".")[:2]),
+        "sha256": python.pins[0].places[0].sha256,
+        "release": request.alpine.release.name if request.alpine else "",
+    }
+
+
+def _key(definition: ImageDefinition, ingredients: Ingredients, compression: str) -> str:
+    """Digest all that can change the image."""
+    parts = {
+        "generation": GENERATION,
+        "bivy": __version__,
+        "epoch": source_date_epoch(),
+        "definition": definition,
+        "compression": compression,
+        "packages": ingredients.keys,
+    }
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+
+def _read_receipt(path: Path) -> str:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Receipt).digest
+    except (OSError, msgspec.MsgspecError):
+        return ""
+
+
+def _open(output: Path, name: str, arch: Arch) -> Image | None:
+    """Open the image in the layout; where it is damaged, say nothing: it will be made again."""
+    from bivy.oci.layout import read_image
+
+    try:
+        image = read_image(output, name, arch.platform)
+        for blob in image.blobs:
+            blob.read()
+    except BivyError:
+        return None
+    return image
