@@ -19,6 +19,7 @@ from bivy.apk.package import Package, read_package
 from bivy.arch import ARCHES, build_machine
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
+from bivy.build.toolchain import find_toolchain
 from bivy.errors import BivyError
 from bivy.progress import Outcome, Silent
 from bivy.source.places import Mirrors
@@ -99,8 +100,56 @@ def test_a_library_and_a_program_that_uses_it_become_packages_that_name_each_oth
     assert packages["answer"].info.provides == ("so:libanswer.so.1=1.2",)
     assert packages["answer"].info.depends == ()  # it calls nothing of libc's
     assert packages["answer-dev"].info.depends == ("answer=1.0-r0",)
-    assert set(packages["ask"].info.depends) == {f"so:{libc}", "so:libanswer.so.1"}
+    assert {depend.partition(">=")[0] for depend in packages["ask"].info.depends} == {
+        f"so:{libc}", "musl", "so:libanswer.so.1"
+    }  # fmt: skip
     assert packages["ask"].info.provides == ("cmd:ask=1.0-r0",)
+
+
+def test_libraries_are_asked_for_in_the_versions_that_were_built_against(
+    write_recipe: WriteRecipe, cache: Path
+) -> None:
+    mute = LIBRARY_BODY.replace("libanswer.so.1.2", "libmute.so.3").replace("libanswer.so.1", "libmute.so.3")
+    mute = mute.replace("ln -s libmute.so.3 $DESTDIR/usr/lib/libmute.so.3", ":").replace("answer", "mute")
+    sources = {name.replace("answer", "mute"): text.replace("answer", "mute") for name, text in LIBRARY.items()}
+    write_recipe("answer", LIBRARY_BODY, LIBRARY)
+    write_recipe("mute", mute, sources)
+    program = {
+        "ask.c": "int answer(void), mute(void);\nint main(void) { return answer() - mute(); }\n",
+        "Makefile": PROGRAM["Makefile"].replace("-lanswer", "-lanswer -lmute"),
+    }
+    recipes = write_recipe("ask", PROGRAM_BODY.replace('"answer-dev"', '"answer-dev", "mute-dev"'), program)
+    packages, _ = make(recipes, cache, "ask")
+    musl = find_toolchain(build_machine(), build_machine()).musl
+    assert packages["mute"].info.provides == ("so:libmute.so.3=3",)
+    assert packages["ask"].info.depends == (
+        "musl>=" + musl, "mute>=1.0", "so:libanswer.so.1>=1.2", f"so:{build_machine().libc}>=1", "so:libmute.so.3>=3",
+    )  # fmt: skip
+
+
+def test_scripts_and_what_else_a_recipe_says_are_in_its_packages(write_recipe: WriteRecipe, cache: Path) -> None:
+    recipes = write_recipe("pair", """
+scripts = { post-install = "after.sh" }
+provider_priority = 10
+replaces_priority = 20
+[[pipeline]]
+runs = "mkdir -p $DESTDIR/usr/share/pair $DESTDIR/usr/share/other; touch $DESTDIR/usr/share/pair/a $DESTDIR/usr/share/other/b"
+[[subpackages]]
+name = "pair-other"
+files = ["usr/share/other"]
+install_if = ["pair=1.0-r0", "more"]
+triggers = ["/usr/share/other", "/usr/lib/*"]
+scripts = { trigger = "changed.sh" }
+""", {"x": ""}, {"after.sh": "#!/bin/sh\necho after\n", "changed.sh": "#!/bin/busybox sh\necho changed\n"})  # fmt: skip # noqa: E501
+    packages, _ = make(recipes, cache, "pair")
+    main, other = packages["pair"], packages["pair-other"]
+    assert main.scripts == {"post-install": b"#!/bin/sh\necho after\n"}
+    assert (main.info.provider_priority, main.info.replaces_priority) == (10, 20)
+    assert main.info.depends == ("/bin/sh",)
+    assert other.scripts == {"trigger": b"#!/bin/busybox sh\necho changed\n"}
+    assert other.info.install_if == ("pair=1.0-r0", "more")
+    assert other.info.triggers == ("/usr/share/other", "/usr/lib/*")
+    assert other.info.depends == ("/bin/busybox",)
 
 
 def test_documentation_is_left_out_and_owners_are_root(write_recipe: WriteRecipe, cache: Path) -> None:
@@ -143,7 +192,7 @@ def test_packages_are_cross_built_for_every_architecture(write_recipe: WriteReci
         elf = ELFFile(io.BytesIO(entry_at(packages[package], path).content))
         assert (elf["e_machine"], elf.elfclass, elf.little_endian) == (target.elf, target.bits, not target.big_endian)
         assert packages[package].info.arch == arch
-    assert f"so:{target.libc}" in packages["ask"].info.depends
+    assert f"so:{target.libc}>=1" in packages["ask"].info.depends
     interpreters = [segment.data() for segment in elf.iter_segments("PT_INTERP")]
     assert interpreters == [f"/lib/{target.loader}\0".encode()]
 

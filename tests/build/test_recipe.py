@@ -100,6 +100,29 @@ def test_a_missing_patch_is_named(tmp_path: Path) -> None:
     assert "a.patch is not in" in said
 
 
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ('scripts = { post-instal = "a" }', ["post-instal", "is `post-install` meant?"]),
+        ('scripts = { post-install = "missing" }', ["the script missing is not in"]),
+        ('scripts = { post-install = "text" }', ["text does not begin with #!/bin/sh"]),
+        ('triggers = ["/usr/lib"]', ["`triggers` and the script `trigger` go together"]),
+        ('scripts = { trigger = "a" }', ["`triggers` and the script `trigger` go together"]),
+        ('scripts = { trigger = "a" }\ntriggers = ["usr/lib"]', ["/usr/lib"]),
+    ],
+)
+@pytest.mark.parametrize("sub", [False, True], ids=["main", "subpackage"])
+def test_scripts_that_apk_could_not_run_are_refused(tmp_path: Path, keys: str, words: list[str], sub: bool) -> None:
+    folder = write(tmp_path / "hello", GOOD)
+    (folder / "a").write_text("#!/bin/sh\n")
+    (folder / "text").write_text("echo hello\n")
+    text = f'{GOOD}\n[[subpackages]]\nname = "sub"\nfiles = ["usr"]\n{keys}\n' if sub else f"{keys}\n{GOOD}"
+    said = complaint(tmp_path, text)
+    assert f"recipe.toml:{text.splitlines().index(keys.splitlines()[-1]) + 1}:" in said
+    for word in words:
+        assert word in said
+
+
 def test_recipes_that_need_each_other_are_named_in_their_circle(tmp_path: Path) -> None:
     for name, other in (("one", "two"), ("two", "three"), ("three", "one")):
         write(

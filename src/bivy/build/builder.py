@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from bivy.apk.package import extract, read_package, write_package
 from bivy.build.jobserver import Jobserver
+from bivy.build.minimum import libc_of, libraries_of
 from bivy.build.recipe import BIVY
 from bivy.build.split import read_installed, split
 from bivy.build.steps import applies, command_for, step_variables
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bivy.apk.info import PackageInfo
     from bivy.build.graph import Node
     from bivy.progress import Progress
     from bivy.source.pin import Pin
@@ -153,25 +155,37 @@ class _Build:
         shop = Workshop(folder, recipe.folder, toolchain, self.sandboxed, self.children, self.jobserver)
         for_target = recipe.data.machine == "target"
         prepare(shop, for_target=for_target, cache=self.cache)
-        for need in node.needs:
-            into = "tools" if need.recipe.data.machine == "build" else "sysroot"
-            for path in _there(self.store, need):
-                extract(read_package(path), folder / into)
+        built_with = self._unpack_needs(node, folder)
         log = self.cache / "logs" / f"{node.label}-{toolchain.target.name}-{node.key[:8]}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as file:
             self._unpack_sources(node, shop, file, log)
             self._run_steps(node, shop, file, log)
         epoch = source_date_epoch()
+        libraries = {**libc_of(toolchain), **libraries_of(built_with)}
         installed = read_installed(folder / "out", recipe.data.permissions, epoch=epoch)
         try:
-            parts = split(installed, recipe, toolchain.target, epoch=epoch)
+            parts = split(installed, recipe, toolchain.target, epoch=epoch, libraries=libraries)
         except BivyError as fault:
             raise BivyError(f"{node.label}: {fault}", hint=f"the build's log is {log}") from None
         return {
-            f"{info.name}-{info.version}.apk": write_package(info, entries, compress=_compress)
-            for info, entries in parts
+            f"{part.info.name}-{part.info.version}.apk": write_package(
+                part.info, part.entries, part.scripts, compress=_compress
+            )
+            for part in parts
         }
+
+    def _unpack_needs(self, node: Node, folder: Path) -> list[PackageInfo]:
+        """Unpack what a build sees, and return what the packages in its sysroot say of themselves."""
+        in_sysroot = []
+        for need in node.needs:
+            is_tool = need.recipe.data.machine == "build"
+            for path in _there(self.store, need):
+                package = read_package(path)
+                extract(package, folder / ("tools" if is_tool else "sysroot"))
+                if not is_tool:
+                    in_sysroot.append(package.info)
+        return in_sysroot
 
     def _unpack_sources(self, node: Node, shop: Workshop, file: IO[bytes], log: Path) -> None:
         for folder in node.recipe.data.code:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from bivy.apk.package import SCRIPTS
 from bivy.apk.version import Version
 from bivy.arch import ARCHES
 from bivy.errors import UsageError
@@ -70,6 +71,11 @@ class Subpackage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depends: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    install_if: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    provider_priority: int | None = None
+    replaces_priority: int | None = None
+    scripts: dict[str, str] = {}
 
 
 class Permission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +118,11 @@ class RecipeData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     depends: tuple[str, ...] = ()
     provides: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
+    install_if: tuple[str, ...] = ()
+    triggers: tuple[str, ...] = ()
+    provider_priority: int | None = None
+    replaces_priority: int | None = None
+    scripts: dict[str, str] = {}
     makedepends: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
@@ -271,6 +282,9 @@ def _check_recipe(path: Path, text: str, folder: Path, data: RecipeData) -> None
         for arch in step.arch:
             if arch not in ARCHES:
                 raise refuse(f"{where}.arch", f"{where}.arch: unknown architecture {arch!r}{_nearest(arch, ARCHES)}")
+    _check_scripts(refuse, folder, data, "")
+    for position, sub in enumerate(data.subpackages):
+        _check_scripts(refuse, folder, sub, f"subpackages[{position}].")
     for name, value in data.variables.items():
         for arch in value if isinstance(value, dict) else ():
             if arch not in ARCHES and arch != "default":
@@ -290,6 +304,25 @@ def _check_source(refuse: Any, folder: Path, source: Source) -> None:  # noqa: A
     for patch in source.patches:
         if not (folder / patch).is_file():
             raise refuse(patch, f"source {source.name}: the patch {patch} is not in {folder}")
+
+
+def _check_scripts(refuse: Any, folder: Path, part: RecipeData | Subpackage, where: str) -> None:  # noqa: ANN401
+    for name, file in part.scripts.items():
+        if name not in SCRIPTS:
+            raise refuse(f"{where}scripts", f"{part.name}: no script is called {name!r}{_nearest(name, SCRIPTS)}")
+        try:
+            content = (folder / file).read_bytes()
+        except OSError:
+            raise refuse(f"{where}scripts", f"{part.name}: the script {file} is not in {folder}") from None
+        # apk executes it as it is, and says nothing of use where it cannot.
+        if not content.startswith(b"#!/"):
+            raise refuse(f"{where}scripts", f"{part.name}: the script {file} does not begin with #!/bin/sh")
+    if bool(part.triggers) != ("trigger" in part.scripts):
+        key = "triggers" if part.triggers else "scripts"
+        raise refuse(f"{where}{key}", f"{part.name}: `triggers` and the script `trigger` go together")
+    for folder_name in part.triggers:
+        if not folder_name.startswith("/"):
+            raise refuse(f"{where}triggers", f"{part.name}: triggers are folders from the root on: /{folder_name}")
 
 
 def _wrong(path: Path, text: str, fault: str) -> UsageError:

@@ -6,10 +6,12 @@ import fnmatch
 import os
 import posixpath
 import stat
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.info import PackageInfo
+from bivy.build.minimum import libraries_of, with_minimum_versions
 from bivy.build.recipe import Subpackage
 from bivy.build.scan import scan
 from bivy.errors import BivyError
@@ -19,11 +21,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bivy.arch import Arch
+    from bivy.build.minimum import Library
     from bivy.build.recipe import Permission, Recipe, RecipeData
 
 # Documentation goes into no package, as on Alpine, where it has packages of its own that images leave out; libtool's
 # archives name folders of the machine that built them.
 NEVER_PACKAGED = ("usr/share/man", "usr/share/doc", "usr/share/info", "usr/share/gtk-doc", "*.la")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One package of a recipe's, before it is written.
+
+    Attributes:
+        info: What it says of itself.
+        entries: Its files, folders and links.
+        scripts: What runs when it is installed or removed, by apk's names.
+    """
+
+    info: PackageInfo
+    entries: tuple[Entry, ...]
+    scripts: Mapping[str, bytes]
 
 
 def read_installed(folder: Path, permissions: Mapping[str, Permission], *, epoch: int) -> dict[str, Entry]:
@@ -64,13 +82,19 @@ def read_installed(folder: Path, permissions: Mapping[str, Permission], *, epoch
 
 
 def split(
-    installed: Mapping[str, Entry], recipe: Recipe, arch: Arch, *, epoch: int
-) -> list[tuple[PackageInfo, list[Entry]]]:
+    installed: Mapping[str, Entry], recipe: Recipe, arch: Arch, *, epoch: int, libraries: Mapping[str, Library]
+) -> list[Part]:
     """Split what was installed among the recipe's packages.
 
+    Args:
+        installed: What `read_installed` gave.
+        recipe: The recipe.
+        arch: The architecture that it was built for.
+        epoch: The packages' date, in seconds since 1970.
+        libraries: The shared libraries that there were while building, by ``so:`` and soname.
+
     Returns:
-        For each package what it says of itself and its entries, the main package last; it is left out where nothing is
-        left for it.
+        The packages, the main one last; it is left out where nothing is left for it.
 
     Raises:
         BivyError: A sub-package gets nothing, a check of the recipe does not hold, or a file is not as it must be.
@@ -95,31 +119,60 @@ def split(
     if left:
         parts.append((_main_package(data), left))
     owners = {path: part.name for part, taken in parts for path in taken}
-    packages = []
-    for part, taken in parts:
-        entries = _with_parents(taken, installed)
-        read = scan(entries, arch=arch, version=recipe.version)
-        siblings = {f"{name}={recipe.version}" for name in _siblings(part.name, taken, owners)}
-        info = PackageInfo(
-            name=part.name,
-            version=recipe.version,
-            arch=arch.name,
-            description=part.description or data.description,
-            url=data.url,
-            license=data.license,
-            origin=data.name,
-            build_date=epoch,
-            depends=tuple(sorted({*part.depends, *read.depends, *siblings})),
-            provides=tuple(sorted({*part.provides, *read.provides})),
-            replaces=part.replaces,
-        )
-        packages.append((info, entries))
+    packages = [_package(part, taken, recipe, installed, owners, arch, epoch) for part, taken in parts]
+    own = {**libraries, **libraries_of(package.info for package in packages)}
+    packages = [
+        replace(p, info=replace(p.info, depends=tuple(sorted(with_minimum_versions(p.info.depends, own)))))
+        for p in packages
+    ]
     _check(recipe, packages)
     return packages
 
 
+def _package(
+    part: Subpackage,
+    taken: Mapping[str, Entry],
+    recipe: Recipe,
+    installed: Mapping[str, Entry],
+    owners: Mapping[str, str],
+    arch: Arch,
+    epoch: int,
+) -> Part:
+    """Put one package together from the files that it takes."""
+    entries = _with_parents(taken, installed)
+    read = scan(entries, arch=arch, version=recipe.version)
+    siblings = {f"{name}={recipe.version}" for name in _siblings(part.name, taken, owners)}
+    scripts = {name: (recipe.folder / file).read_bytes() for name, file in part.scripts.items()}
+    info = PackageInfo(
+        name=part.name,
+        version=recipe.version,
+        arch=arch.name,
+        description=part.description or recipe.data.description,
+        url=recipe.data.url,
+        license=recipe.data.license,
+        origin=recipe.name,
+        build_date=epoch,
+        depends=tuple(sorted({*part.depends, *read.depends, *siblings, *_interpreters(scripts)})),
+        provides=tuple(sorted({*part.provides, *read.provides})),
+        replaces=part.replaces,
+        install_if=part.install_if,
+        triggers=part.triggers,
+        provider_priority=part.provider_priority,
+        replaces_priority=part.replaces_priority,
+    )
+    return Part(info, tuple(entries), scripts)
+
+
+def _interpreters(scripts: Mapping[str, bytes]) -> set[str]:
+    """Find what has to be there for scripts to run; abuild names /bin/sh as well."""
+    return {content.split(b"\n", 1)[0].removeprefix(b"#!").split()[0].decode() for content in scripts.values()}
+
+
 def _main_package(data: RecipeData) -> Subpackage:
-    return Subpackage(data.name, (), data.description, data.depends, data.provides, data.replaces)
+    return Subpackage(
+        data.name, (), data.description, data.depends, data.provides, data.replaces, data.install_if, data.triggers,
+        data.provider_priority, data.replaces_priority, data.scripts,
+    )  # fmt: skip
 
 
 def _walk(folder: Path) -> Iterable[Path]:
@@ -129,8 +182,6 @@ def _walk(folder: Path) -> Iterable[Path]:
 
 
 def _with_permission(entry: Entry, permission: Permission) -> Entry:
-    from dataclasses import replace
-
     mode = int(permission.mode, 8) if permission.mode else entry.mode
     return replace(
         entry, mode=mode, uid=permission.uid, gid=permission.gid, user=permission.user, group=permission.group
@@ -187,9 +238,9 @@ def _siblings(name: str, taken: Mapping[str, Entry], owners: Mapping[str, str]) 
     return found
 
 
-def _check(recipe: Recipe, packages: Sequence[tuple[PackageInfo, list[Entry]]]) -> None:
-    paths = {entry.path for _, entries in packages for entry in entries}
-    provided = {name.partition("=")[0] for info, _ in packages for name in info.provides}
+def _check(recipe: Recipe, packages: Sequence[Part]) -> None:
+    paths = {entry.path for package in packages for entry in package.entries}
+    provided = {name.partition("=")[0] for package in packages for name in package.info.provides}
     missing = [path for path in recipe.data.check.files if not any(fnmatch.fnmatchcase(p, path) for p in paths)]
     absent = [name for name in recipe.data.check.provides if name not in provided]
     if missing or absent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
 import sys
@@ -72,6 +73,22 @@ class Toolchain:
     zig: Path
     version: str
     pkgconf: Path | None
+
+    @property
+    def musl(self) -> str:
+        """The version of musl that the compiler brings, and that all it makes is linked with.
+
+        Raises:
+            BivyError: The wheel does not say.
+        """
+        path = self.zig / "lib" / "libc" / "musl" / "src" / "internal" / "version.h"
+        try:
+            found = re.search(r'#define VERSION "([0-9.]+)"', path.read_text("utf-8"))
+        except OSError:
+            found = None
+        if found is None:
+            raise BivyError(f"{path} does not say which musl this is", hint="is the ziglang wheel damaged?")
+        return found[1]
 
     @property
     def digest(self) -> str:
