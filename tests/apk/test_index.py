@@ -63,7 +63,7 @@ def test_a_signed_index_is_taken_for_its_key_only(signer: Signer, sha256: bool) 
     index = write_index([demo()], "v1", replace(signer, sha256=sha256))
     keys = {signer.name: signer.key.public}
     assert read_index(index, keys) == (index_entry(demo()),)
-    with pytest.raises(ApkError, match=r"^x is signed by .*, who is not trusted"):
+    with pytest.raises(ApkError, match=r"^x is signed by .*, whose key is not trusted"):
         read_index(index, {}, "x")
     with pytest.raises(ApkError, match="is not signed"):
         read_index(write_index([demo()], "v1"), keys)

@@ -92,7 +92,7 @@ def test_a_signed_package_is_taken_for_its_key_only(signer: Signer, sha256: bool
     keys = {signer.name: signer.key.public}
     assert read_package(content, keys).entries == ENTRIES
     assert read_info(content, keys).info.name == "demo"
-    with pytest.raises(ApkError, match=r"signed by tests@example\.org-0001\.rsa\.pub, who is not trusted"):
+    with pytest.raises(ApkError, match=r"signed by tests@example\.org-0001\.rsa\.pub, whose key is not trusted"):
         read_package(content, {})
     with pytest.raises(ApkError, match=r"the signature by .* is wrong"):
         read_package(content, {signer.name: generate_key(1024).public})

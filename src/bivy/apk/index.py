@@ -65,6 +65,21 @@ class IndexEntry:
     unknown: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class IndexText:
+    """An index that was checked, and not yet taken apart.
+
+    Attributes:
+        text: Its ``APKINDEX``.
+        description: Its ``DESCRIPTION``: what the repository calls itself, such as its version.
+        signed_by: The name of the key that it is signed by; empty where that was not asked.
+    """
+
+    text: str
+    description: str
+    signed_by: str
+
+
 class Described(Protocol):
     """What an index can list: a package, or only what its control segment says."""
 
@@ -224,6 +239,41 @@ def parse_index(text: str, where: str) -> tuple[IndexEntry, ...]:
     )
 
 
+def _content_of(members: Iterable[tar.Member], path: str) -> bytes | None:
+    found = [member.entry.content for member in members if member.entry.path == path]
+    return found[0] if len(found) == 1 else None
+
+
+def read_index_text(
+    content: bytes, keys: Mapping[str, PublicKey] | None, where: str = "the index", folder: str = ""
+) -> IndexText:
+    """Check an index and unpack its text, which :func:`parse_index` reads.
+
+    Args:
+        content: The file's bytes.
+        keys: The public keys to trust, by the name of their file; ``None`` takes it unsigned or signed by anyone.
+        where: What the file is called, for messages.
+        folder: Where the keys are from, for messages.
+
+    Raises:
+        ApkError: It is damaged, or not signed by one of the keys.
+    """
+    signed = read_signed(content, _BOUND, where)
+    if signed.end != len(content):
+        raise ApkError(f"{where}: something follows the index, at byte {signed.end}")
+    signer = ""
+    if keys is not None:
+        signer = check_signatures(signed.signatures, memoryview(content)[signed.start :], keys, where, folder)
+    text = _content_of(signed.members, "APKINDEX")
+    if text is None:
+        raise ApkError(f"{where} has no APKINDEX", hint="is it a repository's APKINDEX.tar.gz?")
+    description = (_content_of(signed.members, "DESCRIPTION") or b"").decode(errors="replace").strip()
+    try:
+        return IndexText(text.decode(), description, signer)
+    except UnicodeDecodeError:
+        raise ApkError(f"{where} is not UTF-8") from None
+
+
 def read_index(
     content: bytes, keys: Mapping[str, PublicKey] | None, where: str = "the index"
 ) -> tuple[IndexEntry, ...]:
@@ -237,15 +287,4 @@ def read_index(
     Raises:
         ApkError: It is damaged, or not signed by one of the keys.
     """
-    signed = read_signed(content, _BOUND, where)
-    if signed.end != len(content):
-        raise ApkError(f"{where}: something follows the index, at byte {signed.end}")
-    if keys is not None:
-        check_signatures(signed.signatures, content[signed.start :], keys, where)
-    texts = [member.entry.content for member in signed.members if member.entry.path == "APKINDEX"]
-    if len(texts) != 1:
-        raise ApkError(f"{where} has no APKINDEX", hint="is it a repository's APKINDEX.tar.gz?")
-    try:
-        return parse_index(texts[0].decode(), where)
-    except UnicodeDecodeError:
-        raise ApkError(f"{where} is not UTF-8") from None
+    return parse_index(read_index_text(content, keys, where).text, where)

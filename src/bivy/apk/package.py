@@ -267,6 +267,23 @@ def read_info(source: Path | bytes, keys: Mapping[str, PublicKey] | None = None)
     return _read_parts(content, keys, where).control
 
 
+def check_package(content: bytes, where: str = "the package") -> Control:
+    """Check that a package's file is whole, by the hash of its data, without unpacking that.
+
+    Whether it is the right one is for who knows its checksum, or its key, to say.
+
+    Args:
+        content: The file's bytes.
+        where: What the file is called, for messages.
+
+    Raises:
+        ApkError: It is damaged or cut off.
+    """
+    parts = _read_parts(content, None, where)
+    _check_data_hash(content, parts.data_start, parts.control.info.data_hash, where)
+    return parts.control
+
+
 def _check_checksums(members: Iterable[tar.Member], where: str) -> None:
     for member in members:
         checksum = tar.checksum_of(member.entry)
@@ -278,13 +295,17 @@ def _check_checksums(members: Iterable[tar.Member], where: str) -> None:
             raise ApkError(f"{where}: {member.entry.path} is not what its checksum says", hint=_AGAIN)
 
 
-def _read_data(source: bytes, start: int, data_hash: str, where: str) -> tuple[Entry, ...]:
+def _check_data_hash(source: bytes, start: int, data_hash: str, where: str) -> None:
     if start == len(source):
         raise ApkError(f"{where} is truncated: it has no data segment", hint=_AGAIN)
     if not data_hash:
         raise ApkError(f"{where}: .PKGINFO has no datahash", hint="it is of an older format")
     if hashlib.sha256(memoryview(source)[start:]).hexdigest() != data_hash.lower():
         raise ApkError(f"{where}: the data segment is not what .PKGINFO says (datahash)", hint=_AGAIN)
+
+
+def _read_data(source: bytes, start: int, data_hash: str, where: str) -> tuple[Entry, ...]:
+    _check_data_hash(source, start, data_hash, where)
     content, end = segments.read_segment(source, start, _DATA_BOUND, where)
     if end != len(source):
         raise ApkError(f"{where}: something follows the data segment, at byte {end}")

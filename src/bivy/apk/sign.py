@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,7 +26,6 @@ _RSA = bytes.fromhex("2a864886f70d010101")
 _FEWEST_BITS = 1024
 _SIGNATURE = re.compile(r"\.SIGN\.(RSA|RSA256)\.([^/]+)")
 _Key = TypeVar("_Key")
-_SMALL_PRIMES = tuple(n for n in range(3, 2000, 2) if all(n % m for m in range(3, int(n**0.5) + 1, 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +197,10 @@ def format_public_key(key: PublicKey) -> str:
 
 def _is_prime(number: int, rounds: int = 40) -> bool:
     """Test by Miller and Rabin (FIPS 186-5, appendix B.3.1)."""
-    if any(number % prime == 0 for prime in _SMALL_PRIMES):
+    import secrets
+
+    # Most numbers have a small divisor: a prime one, but to look for those takes longer.
+    if any(number % small == 0 for small in range(3, 2000, 2)):
         return False
     shift = ((number - 1) & -(number - 1)).bit_length() - 1
     for _ in range(rounds):
@@ -216,6 +217,8 @@ def _is_prime(number: int, rounds: int = 40) -> bool:
 
 
 def _new_prime(bits: int, exponent: int) -> int:
+    import secrets
+
     while True:
         # The two highest bits set: the product of two has all the bits asked for.
         number = secrets.randbits(bits) | 3 << (bits - 2) | 1
@@ -239,7 +242,7 @@ def generate_key(bits: int = 4096) -> PrivateKey:
     return PrivateKey(PublicKey(first * second, exponent), private, first, second)
 
 
-def _padded_digest(message: bytes, size: int, *, sha256: bool) -> int:
+def _padded_digest(message: bytes | memoryview, size: int, *, sha256: bool) -> int:
     """EMSA-PKCS1-v1_5 (RFC 8017, section 9.2)."""
     if sha256:
         digest = _SHA256_PREFIX + hashlib.sha256(message).digest()
@@ -266,7 +269,7 @@ def sign(key: PrivateKey, message: bytes, *, sha256: bool) -> bytes:
     return signature.to_bytes(size)
 
 
-def verify(key: PublicKey, message: bytes, signature: bytes, *, sha256: bool) -> bool:
+def verify(key: PublicKey, message: bytes | memoryview, signature: bytes, *, sha256: bool) -> bool:
     """Tell whether a signature is the key's own for this message (RFC 8017, section 8.2.2)."""
     number = int.from_bytes(signature)
     if len(signature) != key.size or number >= key.modulus:
@@ -307,8 +310,12 @@ def read_signed(source: bytes, bound: int, where: str) -> Signed:
 
 
 def check_signatures(
-    signatures: Iterable[tar.Member], signed: bytes, keys: Mapping[str, PublicKey], where: str
-) -> None:
+    signatures: Iterable[tar.Member],
+    signed: bytes | memoryview,
+    keys: Mapping[str, PublicKey],
+    where: str,
+    folder: str = "",
+) -> str:
     """Make sure that one of the signatures is by one of the keys.
 
     Args:
@@ -316,6 +323,10 @@ def check_signatures(
         signed: What they sign.
         keys: The keys to trust, by the name of their file.
         where: What the file is called, for messages.
+        folder: Where the keys are from, for messages.
+
+    Returns:
+        The name of the key that it is signed by.
 
     Raises:
         ApkError: None is by a key given, or one of these does not fit.
@@ -331,6 +342,10 @@ def check_signatures(
             continue
         if not verify(keys[name], signed, member.entry.content, sha256=kind == "RSA256"):
             raise ApkError(f"{where}: the signature by {name} is wrong", hint="it was changed: fetch it again")
-        return
-    found = f"signed by {', '.join(names)}, who is not trusted" if names else "not signed"
-    raise ApkError(f"{where} is {found}", hint="trusted are: " + (", ".join(sorted(keys)) or "none"))
+        return name
+    if not names:
+        raise ApkError(f"{where} is not signed", hint="--allow-untrusted takes what nobody vouches for")
+    raise ApkError(
+        f"{where} is signed by {', '.join(names)}, whose key is not {f'in {folder}' if folder else 'trusted'}",
+        hint=f"trusted are: {', '.join(sorted(keys)) or 'none'}",
+    )
