@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, overload
 
 from bivy.apk import tar
 from bivy.apk.entry import Entry, Kind
@@ -26,7 +27,7 @@ from bivy.apk.info import parse_number
 from bivy.apk.package import SCRIPTS, format_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Iterator
 
     from bivy.apk.package import Package
 
@@ -50,6 +51,7 @@ class Access:
     xattrs: str = ""
 
 
+_FOLDER_LINE = re.compile(r"^F:(.*)$", re.MULTILINE)
 _FOLDER, _FILE = Access(0o755), Access(0o644)
 
 
@@ -101,7 +103,7 @@ class InstalledPackage:
     replaces_priority: int = 0
     repository_tag: str = ""
     broken: str = ""
-    folders: tuple[InstalledFolder, ...] = ()
+    folders: Sequence[InstalledFolder] = ()
 
 
 def _xattrs_checksum(entry: Entry) -> str:
@@ -169,7 +171,9 @@ def _format_package(package: InstalledPackage) -> str:
         "f": package.broken,
     }
     head = format_index_entry(package.entry) + "".join(f"{letter}:{text}\n" for letter, text in marks.items() if text)
-    return head + "".join(_format_folder(folder) for folder in package.folders) + "\n"
+    folders = package.folders
+    body = folders.text if isinstance(folders, RecordedFolders) else "".join(map(_format_folder, folders))
+    return f"{head}{body}\n"
 
 
 def format_installed(packages: Iterable[InstalledPackage]) -> str:
@@ -232,6 +236,91 @@ def parse_installed(text: str, where: str = "lib/apk/db/installed") -> tuple[Ins
         ApkError: A package in it is not described as it has to be; the message names the line it begins at.
     """
     return tuple(_parse_package(lines, f"{where}, line {number}") for number, lines in paragraphs(text))
+
+
+class RecordedFolders(Sequence[InstalledFolder]):
+    """Folders as the database has them, read only when they are asked for, and written as they were.
+
+    Most of a database is files of packages that do not change.
+
+    Attributes:
+        text: The lines of the database, each with its end.
+        where: What to call the place in messages.
+    """
+
+    __slots__ = ("_read", "text", "where")
+
+    def __init__(self, text: str, where: str) -> None:
+        self.text = text
+        self.where = where
+        self._read: tuple[InstalledFolder, ...] | None = None
+
+    def paths(self) -> list[str]:
+        """Return where the folders are, in order."""
+        return _FOLDER_LINE.findall(self.text)
+
+    def among(self, paths: Container[str]) -> Iterator[InstalledFolder]:
+        """Yield the folders that are at one of some paths, in order, without reading the others."""
+        for part in f"\n{self.text}".split("\nF:")[1:]:
+            path, _, rest = part.partition("\n")
+            if path in paths:
+                lines = [f"F:{path}", *rest.removesuffix("\n").split("\n")] if rest else [f"F:{path}"]
+                yield _parse_folder(split_fields(lines, self.where), self.where)
+
+    def _all(self) -> tuple[InstalledFolder, ...]:
+        if self._read is None:
+            folders = _split_at("F", split_fields(self.text.removesuffix("\n").split("\n"), self.where))[1:]
+            self._read = tuple(_parse_folder(folder, self.where) for folder in folders)
+        return self._read
+
+    @overload
+    def __getitem__(self, index: int) -> InstalledFolder: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[InstalledFolder, ...]: ...
+    def __getitem__(self, index: int | slice) -> InstalledFolder | tuple[InstalledFolder, ...]:
+        return self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, RecordedFolders) and other.text == self.text:
+            return True
+        return isinstance(other, Sequence) and self._all() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+
+def folder_paths(package: InstalledPackage) -> list[str]:
+    """Return where a package's folders are, in order."""
+    folders = package.folders
+    return folders.paths() if isinstance(folders, RecordedFolders) else [folder.path for folder in folders]
+
+
+def folders_among(package: InstalledPackage, paths: Container[str]) -> list[InstalledFolder]:
+    """Return the folders of a package that are at one of some paths, in order."""
+    folders = package.folders
+    if isinstance(folders, RecordedFolders):
+        return list(folders.among(paths))
+    return [folder for folder in folders if folder.path in paths]
+
+
+def _read_package(paragraph: str, where: str) -> InstalledPackage:
+    head, mark, rest = f"{paragraph}\n".partition("\nF:")
+    described = _parse_package(head.removesuffix("\n").split("\n"), where)
+    return replace(described, folders=RecordedFolders(f"F:{rest}", where)) if mark else described
+
+
+def read_installed(text: str, where: str = "lib/apk/db/installed") -> tuple[InstalledPackage, ...]:
+    """Read the text of ``lib/apk/db/installed`` as `parse_installed`, but folders and files when they are asked for.
+
+    Raises:
+        ApkError: A package in it is not described as it has to be. Where that is so of its files, this comes when
+            they are asked for.
+    """
+    paragraphs_of = (part.strip("\n") for part in text.split("\n\n"))
+    return tuple(_read_package(part, f"{where}, {part[:60]!r}") for part in paragraphs_of if part)
 
 
 def _format_scripts(packages: Sequence[Package]) -> bytes:
