@@ -42,6 +42,7 @@ class Sandbox:
         uid: The user it runs as inside; ``None`` keeps the caller's own.
         gid: The group it runs as inside; ``None`` keeps the caller's own.
         hostname: The name that the machine has inside.
+        capabilities: What the user may do inside beside what any may, as in ``CAP_DAC_OVERRIDE`` (capabilities(7)).
     """
 
     binds: Sequence[Bind] = ()
@@ -53,6 +54,7 @@ class Sandbox:
     uid: int | None = None
     gid: int | None = None
     hostname: str = "bivy"
+    capabilities: Sequence[str] = ()
 
     def command(self, bubblewrap: Path, argv: Sequence[str]) -> list[str]:
         """Return the command line that runs `argv` inside, for subprocess."""
@@ -64,6 +66,8 @@ class Sandbox:
             words += ["--uid", str(self.uid)]
         if self.gid is not None:
             words += ["--gid", str(self.gid)]
+        for capability in self.capabilities:
+            words += ["--cap-add", capability]
         for bind in self.binds:
             words += ["--bind" if bind.writable else "--ro-bind", str(bind.source), bind.target]
         words += ["--proc", "/proc", "--dev", "/dev"]

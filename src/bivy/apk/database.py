@@ -27,7 +27,7 @@ from bivy.apk.info import parse_number
 from bivy.apk.package import SCRIPTS, format_checksum
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from bivy.apk.package import Package
 
@@ -106,6 +106,21 @@ class InstalledPackage:
     folders: Sequence[InstalledFolder] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """All that the database has of one package.
+
+    Attributes:
+        installed: The package.
+        scripts: What runs when it changes or goes, by apk's names (``post-upgrade``, ``trigger``).
+        triggers: Folders, with wildcards, at whose change its script ``trigger`` runs.
+    """
+
+    installed: InstalledPackage
+    scripts: Mapping[str, bytes]
+    triggers: tuple[str, ...] = ()
+
+
 def _xattrs_checksum(entry: Entry) -> str:
     """Return the checksum of extended attributes (apk-tools, io.c: each name and value after its length)."""
     if not entry.xattrs:
@@ -143,6 +158,11 @@ def installed_package(package: Package) -> InstalledPackage:
         replaces_priority=package.info.replaces_priority or 0,
         folders=_installed_folders(package.entries),
     )
+
+
+def recorded(package: Package) -> Recorded:
+    """Return all that the database has of a package once all of its entries are installed."""
+    return Recorded(installed_package(package), package.scripts, package.info.triggers)
 
 
 def _format_access(letter: str, access: Access) -> str:
@@ -323,25 +343,47 @@ def read_installed(text: str, where: str = "lib/apk/db/installed") -> tuple[Inst
     return tuple(_read_package(part, f"{where}, {part[:60]!r}") for part in paragraphs_of if part)
 
 
-def _format_scripts(packages: Sequence[Package]) -> bytes:
+def _format_scripts(packages: Sequence[Recorded]) -> bytes:
     entries = [
         Entry(
-            f"{package.info.name}-{package.info.version}.{package.checksum}.{name}",
+            f"{entry.name}-{entry.version}.{entry.checksum}.{name}",
             Kind.FILE,
             0o755,
-            mtime=package.info.build_date,
-            content=package.scripts[name],
+            mtime=entry.build_date,
+            content=scripts[name],
         )
-        for package in packages
+        for entry, scripts in ((package.installed.entry, package.scripts) for package in packages)
         for name in SCRIPTS
-        if name in package.scripts
+        if name in scripts
     ]
     return tar.write_members(entries) + tar.end_of_archive()
 
 
-def _format_triggers(packages: Sequence[Package]) -> str:
-    watching = (package for package in packages if package.info.triggers)
-    return "".join(f"{package.checksum} {' '.join(package.info.triggers)}\n" for package in watching)
+def parse_scripts(archive: bytes, where: str = "lib/apk/db/scripts.tar") -> dict[str, dict[str, bytes]]:
+    """Read the archive of scripts: by checksum of the package, then by apk's names.
+
+    Raises:
+        ApkError: It is damaged, or a name in it is not that of a script.
+    """
+    found: dict[str, dict[str, bytes]] = {}
+    for member in tar.read_members(archive, where):
+        title, _, name = member.entry.path.rpartition(".")
+        _, mark, checksum = title.rpartition(".")
+        if not mark or name not in SCRIPTS or member.entry.kind is not Kind.FILE:
+            raise ApkError(f"{where}: {member.entry.path} is not the script of a package")
+        found.setdefault(checksum, {})[name] = member.entry.content
+    return found
+
+
+def _format_triggers(packages: Sequence[Recorded]) -> str:
+    watching = (package for package in packages if package.triggers)
+    return "".join(f"{package.installed.entry.checksum} {' '.join(package.triggers)}\n" for package in watching)
+
+
+def parse_triggers(text: str) -> dict[str, tuple[str, ...]]:
+    """Read the list of triggers: by checksum of the package, the folders that it watches."""
+    lines = (line.split() for line in text.splitlines())
+    return {checksum: tuple(folders) for checksum, *folders in filter(None, lines)}
 
 
 def _format_world(world: Sequence[str]) -> str:
@@ -351,29 +393,30 @@ def _format_world(world: Sequence[str]) -> str:
     return "".join(f"{word}\n" for word in sorted(set(world)))
 
 
-def database_entries(packages: Sequence[Package], world: Sequence[str], arch: str) -> tuple[Entry, ...]:
+def database_entries(packages: Sequence[Package | Recorded], world: Sequence[str], arch: str) -> tuple[Entry, ...]:
     """Return the files that make apk take packages for installed, with the folders ``etc/apk`` and ``lib/apk``.
 
     ``etc`` and ``lib`` themselves come from a package; ``lib`` may be a link. Where two packages have the same file,
     leave it out of the entries of the one that loses it first. All is as old as the newest package.
 
     Args:
-        packages: What is installed, in the order of installation.
+        packages: What is installed, in the order of installation; what was read from a database, as that has it.
         world: What was asked for: names, with a version where one was given (``python3~3.14``).
         arch: Alpine's name of the architecture.
 
     Raises:
         ApkError: A word of the world is not one.
     """
-    mtime = max((package.info.build_date for package in packages), default=0)
-    installed = format_installed(installed_package(package) for package in packages)
+    records = [package if isinstance(package, Recorded) else recorded(package) for package in packages]
+    mtime = max((package.installed.entry.build_date for package in records), default=0)
+    installed = format_installed(package.installed for package in records)
     folders = [Entry(path, Kind.DIRECTORY, 0o755, mtime=mtime) for path in ("etc/apk", "lib/apk", "lib/apk/db")]
     contents = {
         "etc/apk/arch": f"{arch}\n".encode(),
         "etc/apk/world": _format_world(world).encode(),
         "lib/apk/db/installed": installed.encode(),
-        "lib/apk/db/scripts.tar": _format_scripts(packages),
-        "lib/apk/db/triggers": _format_triggers(packages).encode(),
+        "lib/apk/db/scripts.tar": _format_scripts(records),
+        "lib/apk/db/triggers": _format_triggers(records).encode(),
     }
     files = [Entry(path, Kind.FILE, 0o644, mtime=mtime, content=content) for path, content in contents.items()]
     lock = Entry("lib/apk/db/lock", Kind.FILE, 0o600, mtime=mtime)
