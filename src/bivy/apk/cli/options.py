@@ -74,6 +74,10 @@ class Given:
         """Tell whether an option is given."""
         return name in self._values
 
+    def add(self, name: str) -> None:
+        """Take an option that has no value for given."""
+        self._values.setdefault(name, [""])
+
     def count(self, name: str) -> int:
         """Tell how often an option is given."""
         return len(self._values.get(name, ()))

@@ -7,15 +7,19 @@ import sys
 from functools import cached_property
 
 from bivy.apk import version as versions
+from bivy.apk.cache import MAX_AGE, cache_of_root
 from bivy.apk.cli.console import Console
-from bivy.apk.dependency import satisfied_by
 from bivy.apk.errors import ApkError
+from bivy.apk.fetch import Client
+from bivy.apk.keys import load_keys
+from bivy.apk.repository import parse_repository, read_repositories, read_repositories_file
 from bivy.apk.root import ARCH, Root, read_state
+from bivy.apk.transfer import Transfer
 from bivy.apk.universe import Source, Universe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bivy.apk.cli.options import Given
     from bivy.apk.database import InstalledPackage
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 # What `uname -m` says, where that is not Alpine's name.
 _ARCHES = {"armv7l": "armv7", "armv6l": "armhf", "i686": "x86", "i586": "x86"}
 _FORCE = ("force-broken-world", "force-non-repository", "force-old-apk", "force-overwrite")
+_NO_REPOSITORIES = ("none", "installed")
+_NO_INSTALLED = ("none", "repositories")
+_FOREVER = float("inf")
 
 
 def own_arch() -> str:
@@ -42,7 +49,8 @@ class Session(Console):
     Attributes:
         given: The options and words.
         root: The folder of the system.
-        local: Packages that no repository has to have.
+        local: Packages that no repository has to have, such as files that are added.
+        refresh: Whether indexes that are old are fetched again.
     """
 
     def __init__(self, given: Given) -> None:
@@ -51,8 +59,13 @@ class Session(Console):
         progress = verbosity > 0 and not given.has("no-progress") and (terminal or given.has("progress"))
         super().__init__(verbosity, progress=progress, progress_descriptor=given.number("progress-fd", 0))
         self.given = given
-        self.root = os.path.abspath(given.value("root", "/"))
+        self.root = os.path.abspath(given.value("root", "/"))  # noqa: PTH100 - pathlib stays out of start-up
         self.local: list[LocalPackage] = []
+        self.refresh = True
+        source = given.value("from", "system")
+        if source not in ("none", "repositories", "installed", "system"):
+            raise ApkError(f"--from takes none, repositories, installed or system, not {source!r}")
+        self._source = source
 
     def forced(self, what: str) -> bool:
         """Tell whether ``--force-WHAT`` is given, or ``--force`` where that includes it."""
@@ -66,7 +79,7 @@ class Session(Console):
 
     @cached_property
     def state(self) -> State:
-        """What is installed."""
+        """What is installed; a command that changes it sets this to what it holds."""
         return read_state(self.opened_root)
 
     @cached_property
@@ -75,8 +88,119 @@ class Session(Console):
         told = self.given.value("arch")
         if told:
             return told
-        try:
-            with open(os.path.join(self.root, ARCH), encoding="ascii") as file:
-                return file.read().strip() or own_arch()
-        except OSError:
-            return own_arch()
+        content = self.opened_root.read(ARCH) or b""
+        return content.decode(errors="replace").strip() or own_arch()
+
+    @cached_property
+    def keys_folder(self) -> str:
+        """The folder of the public keys that are trusted."""
+        return self.given.value("keys-dir") or os.path.join(self.root, "etc/apk/keys")  # noqa: PTH118
+
+    @cached_property
+    def repositories(self) -> tuple[Repository, ...]:
+        """The repositories, those of the command line last."""
+        file = self.given.value("repositories-file")
+        listed: list[Repository] = []
+        if self._source not in _NO_REPOSITORIES:
+            listed = read_repositories_file(file) if file else read_repositories(self.root)
+        listed += (parse_repository(text, "--repository") for text in self.given.values("repository"))
+        return tuple(dict.fromkeys(listed))
+
+    @cached_property
+    def client(self) -> Client:
+        """What fetches."""
+        given = self.given
+        cache = None if given.has("no-cache") else cache_of_root(self.root, given.value("cache-dir", "etc/apk/cache"))
+        age: float = 0 if given.has("update-cache") else given.number("cache-max-age", MAX_AGE // 60) * 60
+        return Client(
+            self.arch,
+            load_keys(self.keys_folder, self.relay),
+            keys_folder=self.keys_folder,
+            allow_untrusted=given.has("allow-untrusted"),
+            cache=cache,
+            max_age=age if self.refresh else _FOREVER,
+            network=not given.has("no-network"),
+            say=self.relay,
+            transfer=Transfer(patience=given.number("timeout", 60)),
+        )
+
+    def relay(self, line: str) -> None:
+        """Write a line of whoever fetches: a warning, or what it is about to do."""
+        if line.startswith("WARNING: "):
+            self.warn(line.removeprefix("WARNING: "))
+        else:
+            self.say(line)
+
+    @cached_property
+    def indexes(self) -> list[OpenedIndex]:
+        """The repositories' indexes, or why one cannot be had."""
+        return self.client.open_indexes(self.repositories)
+
+    @cached_property
+    def universe(self) -> Universe:
+        """All packages that there are."""
+        sources = [
+            Source(index.text, index.repository.tag, index.url, self.client.available(index.repository))
+            for index in self.indexes
+        ]
+        return Universe(sources, () if self._source in _NO_INSTALLED else self.state.installed, self.local)
+
+    def names(self) -> list[str]:
+        """Return the names of all packages, sorted as apk shows them."""
+        return sorted(self.universe.names(), key=lambda name: (name.lower(), name))
+
+    def packages(self, name: str) -> list[Candidate]:
+        """Return all versions of a package, the newest first."""
+        return _newest_first(self.universe.named(name))
+
+    def providers(self, name: str) -> list[Candidate]:
+        """Return all packages that are called so or provide it, by name, the newest of each first."""
+        return _newest_first(self.universe.find(name))
+
+    def matching(self, words: Sequence[str]) -> list[str]:
+        """Return the names that words stand for: patterns for those that they match, others for themselves."""
+        from bivy.apk.cli.patterns import any_matches
+
+        found: dict[str, None] = {}
+        for word in words:
+            if "*" in word or "?" in word or "[" in word:
+                found.update(dict.fromkeys(name for name in self.names() if any_matches([word], [name])))
+            elif self.universe.providers(word):
+                found[word] = None
+        return list(found)
+
+    def installed(self, name: str) -> InstalledPackage | None:
+        """Return the installed package of a name."""
+        return next((package for package in self.state.installed if package.entry.name == name), None)
+
+    def allowed(self, candidate: Candidate, tag: str) -> bool:
+        """Tell whether a package is in a repository of a tag, or without one where it is empty."""
+        return any(self.repositories[position].tag == tag for position in candidate.repositories)
+
+    def label(self, candidate: Candidate) -> str:
+        """Return a package's name and version."""
+        return f"{candidate.entry.name}-{candidate.entry.version}"
+
+    def satisfies(self, candidate: Candidate, wanted: Dependency) -> bool:
+        """Tell whether a package is, or provides, what is wanted, whether that is to be there or not."""
+        for other, version in self.universe.providers(wanted.name):
+            if other is not candidate:
+                continue
+            if not wanted.operator:
+                return True
+            if wanted.operator == "><":
+                return wanted.version == candidate.entry.checksum
+            if version is not None and versions.satisfies(version, wanted.operator, wanted.version):
+                return True
+        return False
+
+
+def _newest_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    from functools import cmp_to_key
+
+    def order(one: Candidate, other: Candidate) -> int:
+        if one.entry.name != other.entry.name:
+            return -1 if (one.entry.name.lower(), one.entry.name) < (other.entry.name.lower(), other.entry.name) else 1
+        return versions.compare(other.entry.version, one.entry.version)
+
+    return sorted(candidates, key=cmp_to_key(order))

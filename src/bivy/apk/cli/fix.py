@@ -1,0 +1,35 @@
+"""``apk fix``: install again what is broken."""
+
+from __future__ import annotations
+
+from bivy.apk.cli.commit import commit, opened
+from bivy.apk.errors import ApkError
+from bivy.apk.requests import to_fix
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bivy.apk.cli.options import Option
+    from bivy.apk.cli.session import Session
+
+OPTIONS: tuple[Option, ...] = (
+    ("depends", "d", "", "Do the same with all that the packages need."),
+    ("directory-permissions", "", "", "Give all folders the modes and owners that packages say."),
+    ("reinstall", "r", "", "Install the packages again."),
+    ("upgrade", "u", "", "Take the newest versions."),
+    ("xattr", "x", "", "Also those whose extended attributes could not be set."),
+)
+
+
+def main(session: Session) -> int:
+    """Fix what the command line names, or what the database says is broken."""
+    given = session.given
+    with opened(session) as world:
+        letters = {"f", "s", *("x" if given.has("xattr") else "")}
+        names = session.matching(given.words) or [
+            package.entry.name for package in session.state.installed if letters & set(package.broken)
+        ]
+        unknown = [word for word in given.words if word not in names and "*" not in word]
+        if unknown:
+            raise ApkError("\nERROR: ".join(f"Package '{word}' not found" for word in unknown))
+        choice = {name: given.has(name) for name in ("reinstall", "upgrade", "depends")}
+        return commit(session, to_fix(world, names, **choice))
