@@ -16,3 +16,7 @@ class ApkError(Exception):
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class UntrustedError(ApkError):
+    """Nobody who is trusted has signed it."""

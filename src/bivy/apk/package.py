@@ -315,7 +315,7 @@ def _read_data(source: bytes, start: int, data_hash: str, where: str) -> tuple[E
     return tuple(member.entry for member in members if not Path(member.entry.path).name.startswith(".keep_"))
 
 
-def read_package(source: Path | bytes, keys: Mapping[str, PublicKey] | None = None) -> Package:
+def read_package(source: Path | bytes, keys: Mapping[str, PublicKey] | None = None, where: str = "") -> Package:
     """Read a package and check that it is whole: the hash of its data, each file's checksum, where each entry goes.
 
     Files whose name begins with ``.keep_`` are left out: they keep a folder and apk never installs them.
@@ -323,13 +323,15 @@ def read_package(source: Path | bytes, keys: Mapping[str, PublicKey] | None = No
     Args:
         source: The package's file or its bytes.
         keys: The public keys to trust, by the name of their file; ``None`` takes it unsigned or signed by anyone.
+        where: What to call it in messages; the file's path without.
 
     Raises:
         ApkError: It is not a sound package, not signed by one of the keys, or holds what has no place in a tree: a
             device, an absolute path or one with ``..``, a link that leads outside. The message names the file and
             the member.
     """
-    content, where = _read_source(source)
+    content, path = _read_source(source)
+    where = where or path
     parts = _read_parts(content, keys, where)
     control = parts.control
     entries = _read_data(content, parts.data_start, control.info.data_hash, where)

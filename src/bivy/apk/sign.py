@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bivy.apk import der, segments, tar
 from bivy.apk.entry import Entry, Kind
-from bivy.apk.errors import ApkError
+from bivy.apk.errors import ApkError, UntrustedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -329,7 +329,8 @@ def check_signatures(
         The name of the key that it is signed by.
 
     Raises:
-        ApkError: None is by a key given, or one of these does not fit.
+        UntrustedError: None is by a key given.
+        ApkError: One of these does not fit.
     """
     names: list[str] = []
     for member in signatures:
@@ -344,8 +345,8 @@ def check_signatures(
             raise ApkError(f"{where}: the signature by {name} is wrong", hint="it was changed: fetch it again")
         return name
     if not names:
-        raise ApkError(f"{where} is not signed", hint="--allow-untrusted takes what nobody vouches for")
-    raise ApkError(
+        raise UntrustedError(f"{where} is not signed", hint="--allow-untrusted takes what nobody vouches for")
+    raise UntrustedError(
         f"{where} is signed by {', '.join(names)}, whose key is not {f'in {folder}' if folder else 'trusted'}",
         hint=f"trusted are: {', '.join(sorted(keys)) or 'none'}",
     )

@@ -44,7 +44,7 @@ class Lock(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     release: str
-    packages: dict[str, tuple[LockedPackage, ...]]
+    packages: dict[str, tuple[LockedPackage, ...]] = {}
     version: int = 1
 
 

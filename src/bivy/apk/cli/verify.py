@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bivy.apk.errors import ApkError
+from bivy.apk.errors import ApkError, UntrustedError
 from bivy.apk.keys import load_keys
 from bivy.apk.package import read_package
-from bivy.apk.sign import UntrustedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
