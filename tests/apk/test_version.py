@@ -77,9 +77,20 @@ def test_a_tilde_takes_every_version_that_begins_with_the_parts(version: str) ->
     assert satisfies(version, "~", "3.6")
 
 
-@pytest.mark.parametrize("version", ["3", "3.5.9", "3.60", "3.7", "4.6"])
+def test_a_tilde_takes_what_the_version_begins_with() -> None:
+    # Genuine apk 2.14 does: what has no more parts does not contradict.
+    assert satisfies("3", "~", "3.6")
+    assert satisfies("3.6-r2", "~", "3.6.1")
+
+
+@pytest.mark.parametrize("version", ["3.5.9", "3.60", "3.7", "4.6", "4"])
 def test_a_tilde_refuses_others(version: str) -> None:
     assert not satisfies(version, "~", "3.6")
+
+
+def test_a_tilde_with_another_sign_takes_what_is_older_or_newer_too() -> None:
+    assert [satisfies(version, "<~", "3.6") for version in ("3.5", "3.6.9", "3.7")] == [True, True, False]
+    assert [satisfies(version, ">~", "3.6") for version in ("3.5", "3.6.9", "3.7")] == [False, True, True]
 
 
 def test_an_unknown_operator_is_refused() -> None:

@@ -124,9 +124,20 @@ def compare(first: str, second: str) -> int:
     return (one > other) - (one < other)
 
 
-def _starts_with(version: str, wanted: str) -> bool:
-    beginning = _key(wanted)[:-1]
-    return _key(version)[: len(beginning)] == beginning
+def _kind_in(key: tuple[tuple[int, int], ...], index: int) -> int:
+    rank = key[index][0]
+    return _Token.SUFFIX if rank == _BEFORE_END else -rank
+
+
+def _agree(version: str, wanted: str) -> bool:
+    """Tell whether two versions are alike as far as both have parts of the same kinds: ``3`` and ``3.6`` are."""
+    one, other = _key(version), _key(wanted)
+    for index in range(min(len(one), len(other))):
+        if _kind_in(one, index) != _kind_in(other, index):
+            return True
+        if one[index] != other[index]:
+            return False
+    return True
 
 
 def satisfies(version: str, operator: str, wanted: str) -> bool:
@@ -134,7 +145,8 @@ def satisfies(version: str, operator: str, wanted: str) -> bool:
 
     Args:
         version: What there is.
-        operator: One of ``=``, ``<``, ``>``, ``<=``, ``>=`` and ``~`` (all that begins with the parts of `wanted`).
+        operator: One of ``=``, ``<``, ``>``, ``<=``, ``>=`` and ``~`` (all that begins with the parts of `wanted`, and
+            what is itself the beginning of it), ``<~`` and ``>~`` (that, or what is older or newer).
         wanted: What the dependency names.
 
     Raises:
@@ -153,9 +165,13 @@ def satisfies(version: str, operator: str, wanted: str) -> bool:
         case ">=":
             return order >= 0
         case "~":
-            return _starts_with(version, wanted)
+            return _agree(version, wanted)
+        case "<~":
+            return order < 0 or _agree(version, wanted)
+        case ">~":
+            return order > 0 or _agree(version, wanted)
         case _:
-            raise ApkError(f"unknown operator {operator!r} before version {wanted}", hint="known are = < > <= >= ~")
+            raise ApkError(f"unknown operator {operator!r} before version {wanted}", hint="known are = < > <= >= ~ <~ >~")
 
 
 @functools.total_ordering

@@ -1,0 +1,6 @@
+"""x."""
+from bivy.apk.errors import ApkError
+class UnsolvableError(ApkError):
+    """."""
+def explain(problem, changes):
+    return UnsolvableError("no")
