@@ -74,7 +74,10 @@ def _fillers() -> list[IndexEntry]:
         "MIT",
     )
     return [
-        replace(plain, name=f"filler-{n}", depends=("so:libc.musl-x86_64.so.1", f"filler-{n // 2}"), provides=(f"cmd:filler-{n}=1.2.3-r4",))
+        replace(
+            plain, name=f"filler-{n}", depends=("so:libc.musl-x86_64.so.1", f"filler-{n // 2}"),
+            provides=(f"cmd:filler-{n}=1.2.3-r4",),
+        )
         for n in range(1, PACKAGES)
     ]  # fmt: skip
 
@@ -146,8 +149,8 @@ def main() -> None:
                 (root / "etc/apk/repositories").write_text(f"http://127.0.0.1:{server.server_port}/{size}\n")
             times = {name: statistics.median(values) for name, values in measure(roots, given.rounds).items()}
             print(
-                f"apk add, {size} repository: bivy {times['bivy'] * 1000:.0f} ms, genuine {times['genuine'] * 1000:.0f} ms, "
-                f"ratio {times['bivy'] / times['genuine']:.2f}"
+                f"apk add, {size} repository: bivy {times['bivy'] * 1000:.0f} ms, "
+                f"genuine {times['genuine'] * 1000:.0f} ms, ratio {times['bivy'] / times['genuine']:.2f}"
             )
         server.shutdown()
 

@@ -80,7 +80,7 @@ def from_alpine(
     keys = [own.entry.checksum, *(package.checksum for package in locked)]
     if alpine.base_rootfs:
         keys.append(sha256_of(alpine.base_rootfs))
-    return Ingredients(keys, packages, in_order=True, files=(_repositories(alpine),), base=base)
+    return Ingredients(keys, packages, files=(_repositories(alpine),), base=base)
 
 
 def _say_if_past(alpine: AlpineRequest, progress: Progress) -> None:
@@ -91,9 +91,7 @@ def _say_if_past(alpine: AlpineRequest, progress: Progress) -> None:
         )
 
 
-def _built_python(
-    definition: ImageDefinition, nodes: Sequence[Node], around: Surroundings, progress: Progress
-) -> Path:
+def _built_python(definition: ImageDefinition, nodes: Sequence[Node], around: Surroundings, progress: Progress) -> Path:
     built = build(nodes, cache=around.cache, jobs=around.jobs, mirrors=around.mirrors, progress=progress)
     for node in nodes:
         for path in built.get(node.key, ()):
@@ -136,7 +134,7 @@ def _choose(
     except ApkError as fault:
         raise BivyError(
             f"Alpine {alpine.release.name} cannot be had: {fault}",
-            hint="--mirror URL names another mirror; without --alpine, bivy builds everything from sources and needs none",
+            hint="--mirror URL names another mirror; the build from sources, without --alpine, needs none",
         ) from None
     installed = [record.installed for record in base.packages] if base else []
     universe = Universe([Source(index.text, where=index.url) for index in indexes], installed, [own])

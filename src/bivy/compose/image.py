@@ -3,58 +3,77 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bivy import __version__
-from bivy.apk.database import database_entries
+from bivy.apk.dependency import name_of
 from bivy.build.workshop import source_date_epoch
-from bivy.errors import BivyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from bivy.apk.package import Package
     from bivy.compose.request import Ingredients, Request
     from bivy.images.definition import ImageDefinition
     from bivy.oci.image import Image
+    from bivy.progress import Progress
 
 
 def compose(
     definition: ImageDefinition,
-    available: Sequence[Package],
+    packages: Sequence[Package],
     request: Request,
+    ingredients: Ingredients,
     *,
     facts: Mapping[str, str],
-    ingredients: Ingredients,
+    cache: Path,
+    progress: Progress,
 ) -> Image:
     """Put packages together to an image.
 
     Args:
         definition: What the image is to be.
-        available: The packages to choose from.
+        packages: The packages, in the order of their installation.
         request: The architecture and the compression.
-        facts: The version and the digest of its source.
         ingredients: What else there is to put together.
+        facts: The version and the digest of its source.
+        cache: bivy's cache folder, where scripts run.
+        progress: Who watches.
 
     Raises:
-        BivyError: A package that is wanted, or that another one needs, is not among those available.
+        BivyError: Two packages have one file, or a script failed.
     """
     from bivy.oci.config import ImageConfig
     from bivy.oci.image import make_image as image_of
     from bivy.oci.layer import layer_from_tree
-    from bivy.rootfs.install import install
-    from bivy.rootfs.tree import Tree, normalise
+    from bivy.rootfs.install import database_tree, install_root
+    from bivy.rootfs.scripts import run_scripts
+    from bivy.rootfs.tree import merge, normalise
 
-    groups = assign_layers(definition, available)
-    chosen = [package for _, group in groups for package in group]
-    trees = install([group for _, group in groups])
-    names = [f"{name}: {' '.join(p.info.name for p in group)}" for name, group in groups]
-    trees.append(Tree.of(database_entries(chosen, definition.packages, request.arch.name)))
-    names.append("apk: the database of installed packages")
     epoch = source_date_epoch()
+    base = ingredients.base
+    groups = assign_layers(definition, packages)
+    root = install_root([group for _, group in groups], base)
+    position = {package.info.name: number for number, package in enumerate(packages)}
+    root = replace(root, packages=tuple(sorted(root.packages, key=lambda package: position[package.info.name])))
+    scripted = run_scripts(
+        root.trees, root.packages, arch=request.arch, scratch=cache / "work", epoch=epoch,
+        below=base.packages if base else (), progress=progress,
+    )  # fmt: skip
+    root = replace(root, trees=scripted.trees, packages=scripted.packages)
+    world = (*definition.packages, *(base.world if base else ()))
+    last = merge(
+        database_tree(root, world, request.arch.name), [*scripted.changes.entries.values(), *ingredients.files]
+    )
+    names = [*(["the base root filesystem"] if base else []), *(_title(name, group) for name, group in groups)]
+    names.append(
+        "apk: the database of installed packages" + (", what scripts made" if scripted.changes.entries else "")
+    )
     layers = [
         layer_from_tree(normalise(tree, epoch), compression=request.compression, created_by=f"bivy build: {name}")
-        for tree, name in zip(trees, names, strict=True)
+        for tree, name in zip((*root.trees, last), names, strict=True)
     ]
     created = dt.datetime.fromtimestamp(epoch, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     config = ImageConfig(
@@ -67,56 +86,51 @@ def compose(
         "org.opencontainers.image.description": definition.description,
         "org.opencontainers.image.version": facts["version"],
         "org.opencontainers.image.url": definition.url,
-        "org.opencontainers.image.licenses": _licenses(chosen),
+        "org.opencontainers.image.licenses": _licenses(
+            [
+                *(record.installed.entry.license for record in root.below),
+                *(package.info.license for package in root.packages),
+            ]
+        ),
         "org.opencontainers.image.vendor": f"bivy {__version__}",
     }
     return image_of(config, layers, annotations)
 
 
-def assign_layers(definition: ImageDefinition, available: Sequence[Package]) -> list[tuple[str, list[Package]]]:
-    """Choose the packages of each layer: those asked for, and what they need that no layer below has.
+def _title(name: str, group: Sequence[Package]) -> str:
+    return f"{name}: {' '.join(package.info.name for package in group)}"
 
-    Raises:
-        BivyError: Something that is needed is not available; the message says by whom.
+
+def assign_layers(definition: ImageDefinition, packages: Sequence[Package]) -> list[tuple[str, list[Package]]]:
+    """Say which packages are in which layer: those that it asks for, and what they need that no layer below has.
+
+    What nobody asks for, but a package's ``install_if`` brings in, goes to the last layer but one. A layer without
+    packages is left out: an image's base has what it asks for.
     """
     providers: dict[str, Package] = {}
-    for package in available:
-        for name in (package.info.name, *(provided.partition("=")[0] for provided in package.info.provides)):
+    for package in packages:
+        for name in (package.info.name, *map(name_of, package.info.provides)):
             providers.setdefault(name, package)
     assigned: set[str] = set()
-    groups = []
+    groups: list[tuple[str, list[Package]]] = []
     for layer in definition.layers:
-        asked = [(name, "the image's definition") for name in layer.packages]
+        asked = list(layer.packages)
         for name in layer.needed_by:
-            package = _provider(providers, name, "the image's definition")
-            asked += [(needed, name) for needed in package.info.depends]
+            asked += providers[name].info.depends if name in providers else ()
         group = []
         while asked:
-            needed, by = asked.pop(0)
-            if needed.startswith("!"):
-                continue
-            package = _provider(providers, needed, by)
-            if package.info.name not in assigned:
-                assigned.add(package.info.name)
-                group.append(package)
-                asked += [(name, package.info.name) for name in package.info.depends]
-        groups.append((layer.name, sorted(group, key=lambda package: package.info.name)))
-    return groups
+            needed = asked.pop(0)
+            found = None if needed.startswith("!") else providers.get(name_of(needed))
+            if found is not None and found.info.name not in assigned:
+                assigned.add(found.info.name)
+                group.append(found)
+                asked += found.info.depends
+        groups.append((layer.name, group))
+    _, place = groups[-2:][0]
+    place += (package for package in packages if package.info.name not in assigned)
+    return [(name, sorted(group, key=lambda package: package.info.name)) for name, group in groups if group]
 
 
-def _licenses(packages: Sequence[Package]) -> str:
+def _licenses(found: Iterable[str]) -> str:
     """Join the licences of packages to one SPDX expression (SPDX 2.3, annex D.4)."""
-    found = {package.info.license for package in packages}
-    return " AND ".join(sorted(f"({each})" if " OR " in each else each for each in found))
-
-
-def _provider(providers: Mapping[str, Package], dependency: str, by: str) -> Package:
-    name = dependency
-    for sign in "<>=~":
-        name = name.partition(sign)[0]
-    if name not in providers:
-        raise BivyError(
-            f"{by} needs {dependency}, which no package provides",
-            hint="a recipe's depends, or the image's definition, names something that no recipe makes",
-        )
-    return providers[name]
+    return " AND ".join(sorted(f"({each})" if " OR " in each else each for each in set(found)))

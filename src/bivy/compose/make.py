@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bivy import __version__
+from bivy.apk.dependency import parse_dependency
+from bivy.apk.index import format_index_entry, index_entry
 from bivy.apk.package import read_package
+from bivy.apk.solver import solve
+from bivy.apk.universe import Source, Universe
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
 from bivy.build.workshop import source_date_epoch
@@ -64,7 +68,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         ingredients = from_alpine(definition, request, nodes, around, progress)
     else:
         nodes = plan(definition.packages, request.arch, recipes, _versions(definition, python))
-        ingredients = _from_sources(nodes, around, progress)
+        ingredients = _from_sources(definition, nodes, around, progress)
     receipt = around.cache / "images" / f"{_key(definition, ingredients, request.compression)}.json"
     digest = _read_receipt(receipt)
     if digest and all(find_image(around.output, name, request.arch.platform) == digest for name in names):
@@ -76,7 +80,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
     progress.begin(task)
     outcome = Outcome.FAILED
     try:
-        image = compose(definition, packages, request, facts=facts, ingredients=ingredients)
+        image = compose(definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress)
         write_image(image, around.output, names)
         write_whole(receipt, msgspec.json.encode(_Receipt(image.digest)))
         outcome = Outcome.DONE
@@ -85,12 +89,19 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
     return Made(image, names, unchanged=False)
 
 
-def _from_sources(nodes: list[Node], around: Surroundings, progress: Progress) -> Ingredients:
-    """Take the packages that bivy's recipes make."""
+def _from_sources(
+    definition: ImageDefinition, nodes: list[Node], around: Surroundings, progress: Progress
+) -> Ingredients:
+    """Take of the packages that bivy's recipes make those that the definition asks for, and what these need."""
 
     def packages() -> list[Package]:
         built = build(nodes, cache=around.cache, jobs=around.jobs, mirrors=around.mirrors, progress=progress)
-        return [read_package(path) for paths in built.values() for path in paths]
+        made = [read_package(path) for paths in built.values() for path in paths]
+        by_checksum = {package.checksum: package for package in made}
+        text = "\n".join(format_index_entry(index_entry(package)) for package in made)
+        world = [parse_dependency(word) for word in definition.packages]
+        solution = solve(Universe([Source(text, where="what the recipes make")]), world)
+        return [by_checksum[candidate.entry.checksum] for candidate in solution.packages]
 
     return Ingredients([node.key for node in nodes if node.recipe.data.machine == "target"], packages)
 

@@ -95,15 +95,12 @@ class Ingredients:
 
     Attributes:
         keys: What decides the packages' bytes: for each the digest of what it is built from, or its checksum.
-        packages: A function that builds or fetches the packages.
-        in_order: Whether all of them are to be installed, in the order that they come in; otherwise those of them that
-            the image's definition asks for, and what these need.
+        packages: A function that builds or fetches the packages and returns them in the order of their installation.
         files: Files of the image's that no package has.
         base: The root filesystem that the packages are added to.
     """
 
     keys: Sequence[str]
     packages: Callable[[], list[Package]]
-    in_order: bool = False
     files: tuple[Entry, ...] = ()
     base: BaseRootfs | None = None

@@ -135,7 +135,9 @@ def headline(change: Change) -> str:
 
 def _with_packages(session: Session, changes: Sequence[Change]) -> list[tuple[InstalledPackage | None, Package | None]]:
     """Fetch what is new, and check it."""
-    fetched = _fetch(session, [change.new for change in changes if change.new and (change.new is not change.old or change.reinstall)])
+    fetched = _fetch(
+        session, [change.new for change in changes if change.new and (change.new is not change.old or change.reinstall)]
+    )
     pairs: list[tuple[InstalledPackage | None, Package | None]] = []
     for change in changes:
         old = change.old.installed if change.old else None
@@ -202,7 +204,11 @@ def _agreed(session: Session, changes: Sequence[Change]) -> bool:
             session.say(f"{title}:\n  {' '.join(names)}")
             shown += len(names)
     if shown:
-        sizes = [(change.new.entry.installed_size if change.new else 0) - (change.old.entry.installed_size if change.old else 0) for change in changes]
+        sizes = [
+            (change.new.entry.installed_size if change.new else 0)
+            - (change.old.entry.installed_size if change.old else 0)
+            for change in changes
+        ]
         download = sum(c.new.entry.size for c in changes if c.new and c.new is not c.old and c.new.repositories)
         if download:
             session.say(f"Need to download {human_size(download)} of packages.")

@@ -94,7 +94,7 @@ def _time(text: str) -> int:
 
 def _fetch(session: Session, candidate: Candidate) -> bool:
     """Download one package; tell whether it is there."""
-    from bivy.apk.transfer import local_path
+    from bivy.apk.repository import local_path
 
     given, entry = session.given, candidate.entry
     repositories = [session.repositories[position] for position in candidate.repositories]

@@ -24,5 +24,5 @@ def main(session: Session) -> int:
             session.say(f"{index.description} [{printable(index.repository.url)}]")
     start = f"{missing} unavailable, {stale} stale;" if missing or stale else "OK:"
     if session.verbosity > 0:
-        session.say(f"{start} {session.universe.count()} distinct packages available")
+        session.say(f"{start} {sum(1 for _ in session.universe.packages())} distinct packages available")
     return missing + stale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from bivy.apk.cli.commit import carry_out, commit, opened
 from bivy.apk.errors import ApkError
 from bivy.apk.requests import to_upgrade, to_upgrade_self
@@ -41,9 +40,10 @@ def main(session: Session) -> int:
             _upgrade_self(session, world, choice)
         if given.has("self-upgrade-only"):
             return 0
+        kept = world
         if given.has("prune"):
-            world = tuple(need for need in world if any(c.repositories for c in session.providers(need.name)))
-        return commit(session, to_upgrade(world, names, ignore=given.has("ignore"), **choice))
+            kept = tuple(need for need in world if any(c.repositories for c in session.providers(need.name)))
+        return commit(session, to_upgrade(kept, names, ignore=given.has("ignore"), **choice))
 
 
 def _upgrade_self(session: Session, world: tuple[Dependency, ...], choice: dict[str, bool]) -> None:

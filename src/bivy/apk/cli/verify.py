@@ -17,7 +17,7 @@ OPTIONS: tuple[Option, ...] = ()
 
 
 def main(session: Session) -> int:
-    """Print of each file whether it is whole and signed by a key that is trusted; the status counts those that are not."""
+    """Print whether each file is whole and signed by a key that is trusted; the status counts those that are not."""
     keys = load_keys(session.keys_folder, session.relay)
     wrong = 0
     for word in session.given.words:

@@ -39,9 +39,7 @@ def main(session: Session) -> int:
             session.put(f"{index.description} [{index.repository.url}]")
         return 0
     limit = given.value("limit") or ("<" if not given.words and session.verbosity == 1 else "")
-    rows = [
-        row for row in map(lambda name: _row(session, name), _names(session)) if row and (not limit or row[1] in limit)
-    ]
+    rows = [row for row in (_row(session, name) for name in _names(session)) if row and (not limit or row[1] in limit)]
     _print(session, rows)
     return 0
 
