@@ -35,7 +35,9 @@ def small_package(
     **info: object,
 ) -> bytes:
     """Return an unsigned package with what a test cares for in it."""
-    described = PackageInfo(name, version, arch, build_date=DATE, license="MIT", **info)  # type: ignore[arg-type]
+    described = PackageInfo(
+        **{"name": name, "version": version, "arch": arch, "build_date": DATE, "license": "MIT", **info}
+    )  # type: ignore[arg-type]
     return write_package(described, entries, scripts)
 
 

@@ -29,7 +29,9 @@ _SIGNS = {
     "Reinstalling": "*",
     "Updating pinning": "@",
 }
-_LINE = re.compile(r"^\(\d+/\d+\) ((?:\[APK unavailable, skipped\] )?[A-Z][a-z]+(?: pinning)?) (\S+) \((.*)\)$", re.MULTILINE)
+_LINE = re.compile(
+    r"^\(\d+/\d+\) ((?:\[APK unavailable, skipped\] )?[A-Z][a-z]+(?: pinning)?) (\S+) \((.*)\)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ def genuine_answers(
     for number, (tag, entries) in enumerate(scenario.repositories):
         folder = mount / f"repository{number}" / "x86_64"
         folder.mkdir(parents=True)
-        (folder / "APKINDEX.tar.gz").write_bytes(_unsorted_index(scenario.text_of(number), write_index(entries[:1], "x")))
+        (folder / "APKINDEX.tar.gz").write_bytes(
+            _unsorted_index(scenario.text_of(number), write_index(entries[:1], "x"))
+        )
         places.append(f"@{tag} /mnt/repository{number}" if tag else f"/mnt/repository{number}")
     (mount / "repositories").write_text("\n".join(places) + "\n")
     (mount / "ask").write_text(_SCRIPT)
