@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.source.loopback import Loopback, serve
+from tests.loopback import Loopback, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

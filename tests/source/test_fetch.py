@@ -18,7 +18,7 @@ from bivy.progress import Outcome, Silent
 from bivy.source.fetch import Patience, cached, fetch
 from bivy.source.pin import Pin, Place
 from bivy.source.places import Mirrors
-from tests.source.loopback import Answer, Loopback, serve
+from tests.loopback import Answer, Loopback, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,6 +30,7 @@ _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: ([^\r\n]*))?")
 _URL = re.compile(
     r"(https?)://(?:([^/?#@]*)@)?(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]]+)(?::(\d{1,5}))?([/?][^#]*)?(?:#.*)?", re.IGNORECASE
 )
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _UNSAFE = re.compile(rb"[^!-~]")
 
 
@@ -71,7 +72,9 @@ class Url:
         try:
             self.host = host.strip("[]") if host.isascii() else host.encode("idna").decode()
         except UnicodeError:
-            raise UnavailableError("is no URL: the host cannot be one") from None
+            self.host = ""
+        if not _HOST.fullmatch(self.host):
+            raise UnavailableError("is no URL: the host cannot be one")
         self.port = int(port or (443 if self.scheme == "https" else 80))
         self.target = _UNSAFE.sub(lambda found: b"%%%02X" % found[0][0], target.encode()).decode()
         if not self.target.startswith("/"):

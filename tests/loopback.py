@@ -27,6 +27,8 @@ class Answer:
         bytes_sent: After how many bytes the connection is closed.
         hold: What is called when these have been sent, before the connection is closed or goes on.
         ranges: Whether a Range is honoured.
+        chunked: Whether the content comes in chunks.
+        raw: What is sent instead of all this, after which the connection is closed.
     """
 
     status: int = 200
@@ -34,6 +36,8 @@ class Answer:
     bytes_sent: int | None = None
     hold: Callable[[], object] | None = None
     ranges: bool = True
+    chunked: bool = False
+    raw: bytes | None = None
 
 
 @dataclass
@@ -45,6 +49,8 @@ class Loopback:
     files: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, list[Answer]] = field(default_factory=lambda: defaultdict(list))
     requests: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    connections: int = 0
     tunnel_to: int = 0
 
     def url(self, path: str = "", host: str = "127.0.0.1") -> str:
@@ -56,19 +62,36 @@ class Loopback:
 
 
 @contextlib.contextmanager
-def serve(context: ssl.SSLContext | None = None) -> Iterator[Loopback]:
+def serve(context: ssl.SSLContext | None = None, protocol: str = "HTTP/1.0") -> Iterator[Loopback]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = protocol
+
+        def setup(self) -> None:
+            site.connections += 1
+            super().setup()
+
         def do_GET(self) -> None:
             wanted = self.headers.get("Range", "")
             site.requests.append((self.path, wanted))
+            site.headers.append({name.lower(): value for name, value in self.headers.items()})
             answers = site.answers[self.path]
             answer = answers.pop(0) if answers else Answer()
             content = site.files.get(self.path)
+            if answer.raw is not None:
+                self.wfile.write(answer.raw)
+                self.wfile.flush()
+                if answer.hold:
+                    answer.hold()
+                self.close_connection = True
+                return
             if answer.status != 200 or content is None:
                 self.send_response(answer.status if answer.status != 200 else 404)
                 self.send_header("Location", answer.location)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                return
+            if answer.chunked:
+                self._send_chunks(content)
                 return
             squeezed = "gzip" in self.headers.get("Accept-Encoding", "")
             if squeezed:
@@ -92,6 +115,15 @@ def serve(context: ssl.SSLContext | None = None) -> Iterator[Loopback]:
                 answer.hold()
                 self.wfile.write(content[start + len(first) :])
             self.close_connection = answer.bytes_sent is not None
+
+        def _send_chunks(self, content: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for start in range(0, len(content), 1000):
+                piece = content[start : start + 1000]
+                self.wfile.write(b"%x;extension\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\nTrailer: x\r\n\r\n")
 
         def do_CONNECT(self) -> None:
             site.requests.append((self.path, ""))
