@@ -246,7 +246,9 @@ def read_members(archive: bytes, where: str) -> tuple[Member, ...]:
     """
     members: list[Member] = []
     records: dict[bytes, bytes] = {}
+    # GNU's own extended headers, for names and targets beyond a header's bytes (GNU tar manual, "Basic Tar Format").
     long_name: bytes | None = None
+    long_target: bytes | None = None
     position = 0
     while position < len(archive):
         block = archive[position : position + _BLOCK]
@@ -269,10 +271,15 @@ def read_members(archive: bytes, where: str) -> tuple[Member, ...]:
         if block[156:157] == b"L":
             long_name = _field(content)
             continue
+        if block[156:157] == b"K":
+            long_target = _field(content)
+            continue
+        if long_target is not None:
+            records.setdefault(b"linkpath", long_target)
         prefix = _field(block[345:500])
         short = (prefix + b"/" if prefix else b"") + _field(block[:_NAME])
         members.append(_parse_member(block, content, records.get(b"path", long_name or short), records, here))
-        records, long_name = {}, None
-    if records or long_name is not None:
+        records, long_name, long_target = {}, None, None
+    if records or long_name is not None or long_target is not None:
         raise ApkError(f"{where}: the tar archive ends after an extended header")
     return tuple(members)

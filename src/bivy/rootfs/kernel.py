@@ -111,7 +111,7 @@ def identify(file: int | Path) -> Identity:
     Raises:
         OSError: It is not there.
     """
-    status = os.stat(file) if isinstance(file, int) else file.lstat()
+    status = os.fstat(file) if isinstance(file, int) else file.lstat()
     return status.st_dev, status.st_ino, _birth(file)
 
 
@@ -247,8 +247,10 @@ def _asked(call: str, pid: int, words: Sequence[int], root: int, folder: Path) -
     """Read from the process that waits which file it means."""
     if call == "old":
         return None
+    descriptor: int | None
     if call == "fchown":
-        descriptor, (owner, group) = _of_descriptor(pid, words[0]), words[1:3]
+        owner, group = words[1:3]
+        descriptor = _of_descriptor(pid, words[0])
     elif call == "fchownat":
         owner, group, flags = words[2:5]
         descriptor = _of_path(pid, words[0], words[1], root, flags)
@@ -262,7 +264,7 @@ def _asked(call: str, pid: int, words: Sequence[int], root: int, folder: Path) -
         name = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - the kernel's words, not a path to follow
     finally:
         os.close(descriptor)
-    if identity[0] != os.stat(root).st_dev:
+    if identity[0] != os.fstat(root).st_dev:
         return None
     path = name.removeprefix(f"{folder}/").lstrip("/")
     return Chown(identity, path, *(None if word & _UNCHANGED == _UNCHANGED else word & _UNCHANGED

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import posixpath
 import select
 import signal
 import time
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
-from bivy.files import scratch_folder
+from bivy.files import scratch_folder, sweep
 from bivy.progress import Outcome, Silent
 from bivy.rootfs.disk import MOUNTED, Difference, DiskTree, names_of
 from bivy.rootfs.kernel import answer, open_inside, start_unowned
@@ -34,7 +33,6 @@ from bivy.sandbox import Bind, Sandbox, find_bubblewrap, sandbox_hint, why_no_sa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-    from subprocess import Popen
 
     from bivy.apk.database import Recorded
     from bivy.apk.package import Package
@@ -101,12 +99,14 @@ def run_scripts(
     Where no package has anything to run, nothing is written anywhere.
 
     Args:
-        trees: What is installed, lowest first.
+        trees: What is installed, lowest first; where there was something before, the first is that.
         packages: The packages in it, in the order of installation.
         arch: What they are for.
-        scratch: A folder for temporary files; all that is written is below it.
+        scratch: A folder for temporary files; all that is written is below it. `bivy.rootfs.disk.memory_folder` is
+            the quickest.
         epoch: The time that files have for the scripts, and that what they write gets: seconds since 1970.
-        below: The packages in the trees that were there before, of which only triggers run.
+        below: The packages that were there before, a base's (`BaseRootfs.packages`): of them only triggers run, and
+            those of the same name that are installed now are upgrades of them.
         progress: Who watches.
         time_limit: Seconds that each script may take.
 
@@ -121,27 +121,29 @@ def run_scripts(
         numbers = _numbers(*(_text_in(view, path) for path in _ACCOUNTS))
         return _settled(trees, [_with_owners(package, numbers) for package in packages], packages, Difference())
     _check_sandbox()
+    sweep(scratch)
     with scratch_folder(scratch, "scripts-") as folder:
         (folder / "root").mkdir()
         (folder / "exec").mkdir()
         disk = DiskTree(folder / "root", epoch)
         runner = _Runner(disk, folder / "exec", arch, watch, time_limit)
         began = time.time()
-        resolved = _install(runner, view, packages, olds)
+        resolved = _install(runner, view, trees[0] if below else Tree.of(()), packages, olds)
         for script in _triggered(packages, below):
             runner.run(script)
-        difference = _with_fixed_days(disk.difference((*MOUNTED, _EXEC)), view, epoch, began)
+        difference = _with_fixed_days(disk.difference(), view, epoch, began)
         return _settled(trees, resolved, packages, difference)
 
 
 def _install(
-    runner: _Runner, view: Mapping[str, Entry], packages: Sequence[Package], olds: Mapping[str, str]
+    runner: _Runner, view: Mapping[str, Entry], base: Tree, packages: Sequence[Package], olds: Mapping[str, str]
 ) -> list[Package]:
     """Write the packages' files one package after another, and run what comes before and after them."""
     disk = runner.disk
-    owned = {entry.path for package in packages for entry in package.entries}
     disk.write([Entry(name, Kind.DIRECTORY, 0o755) for name in _mountpoints(view)])
-    disk.write(entry for path, entry in view.items() if path not in owned)
+    disk.write(base.entries.values())
+    owned = {entry.path for package in packages for entry in package.entries}
+    disk.write(_with_folders((it for path, it in view.items() if path not in owned and path not in base.entries), view))
     settled = []
     for package in packages:
         scripts = _scripts_of(package, olds)
@@ -171,12 +173,23 @@ def _mountpoints(view: Mapping[str, Entry]) -> list[str]:
 
 def _as_in_tree(view: Mapping[str, Entry], package: Package, resolved: Package) -> list[Entry]:
     """Return a package's entries as they are in the tree, where another package may have replaced them."""
+    return _with_folders(
+        (
+            _owned_alike(view[entry.path], entry, settled)
+            for entry, settled in zip(package.entries, resolved.entries, strict=True)
+            if entry.path in view
+        ),
+        view,
+    )
+
+
+def _with_folders(entries: Iterable[Entry], view: Mapping[str, Entry]) -> list[Entry]:
+    """Put the folders that entries are in before them."""
     wanted: dict[str, Entry] = {}
-    for entry, settled in zip(package.entries, resolved.entries, strict=True):
-        if entry.path in view:
-            for parent in reversed(parents_of(entry.path)):
-                wanted.setdefault(parent, view[parent])
-            wanted[entry.path] = _owned_alike(view[entry.path], entry, settled)
+    for entry in entries:
+        if entry.path.rpartition("/")[0] not in wanted:
+            wanted |= {parent: view[parent] for parent in reversed(parents_of(entry.path)) if parent not in wanted}
+        wanted[entry.path] = entry
     return list(wanted.values())
 
 
@@ -271,7 +284,7 @@ def _triggered(packages: Sequence[Package], below: Sequence[Recorded]) -> list[_
 def folders_of(package: Package) -> set[str]:
     """Return the folders that a package has, or has something in; the root is the empty path."""
     return {entry.path for entry in package.entries if entry.kind is Kind.DIRECTORY}.union(
-        posixpath.dirname(entry.path) for entry in package.entries
+        entry.path.rpartition("/")[0] for entry in package.entries
     )
 
 
@@ -285,7 +298,7 @@ def _trigger(
 
 
 def matches(pattern: str, folder: str) -> bool:
-    """Tell whether a trigger's pattern stands for a folder: as fnmatch(3) with FNM_PATHNAME, a ``*`` matches no ``/``."""
+    """Tell whether a trigger's pattern stands for a folder, as fnmatch(3) with FNM_PATHNAME, ``*`` matches no ``/``."""
     words, parts = pattern.split("/"), folder.split("/")
     return pattern.startswith("/") and len(words) == len(parts) and all(map(fnmatchcase, parts, words))
 
@@ -405,7 +418,7 @@ class _Runner:
         finally:
             os.close(writing)
         try:
-            lines = self._attend(process, reading, listener, root, name)
+            lines = self._attend(reading, listener, root, name)
             return process.wait(), lines
         finally:
             with contextlib.suppress(ProcessLookupError):
@@ -415,7 +428,7 @@ class _Runner:
             if listener is not None:
                 os.close(listener)
 
-    def _attend(self, process: Popen[bytes], output: int, listener: int | None, root: int, name: str) -> list[str]:
+    def _attend(self, output: int, listener: int | None, root: int, name: str) -> list[str]:
         """Read what a script writes and answer what it asks for, until it has ended.
 
         Raises:
