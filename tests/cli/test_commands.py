@@ -48,11 +48,11 @@ def refusal(*words: str) -> str:
 
 def test_help_names_every_command_in_the_order_in_which_they_are_met() -> None:
     said = bivy("--help").stdout
-    places = [said.index(f"  {name} ") for name in ("build", "run", "inspect", "images", "cache", "completion")]
+    places = [said.index(f"  {name} ") for name in ("build", "run", "inspect", "images", "repo", "cache", "completion")]
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("command", ["build", "run", "inspect", "images", "cache", "completion"])
+@pytest.mark.parametrize("command", ["build", "run", "inspect", "images", "repo", "cache", "completion"])
 def test_every_command_explains_itself(command: str) -> None:
     done = bivy(command, "--help")
     assert done.returncode == 0

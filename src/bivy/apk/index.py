@@ -12,7 +12,7 @@ from bivy.apk.info import parse_number
 from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bivy.apk.info import PackageInfo
     from bivy.apk.sign import PublicKey, Signer
@@ -203,13 +203,20 @@ def _text_of(entry: IndexEntry) -> str:
     return f"{text}\n"
 
 
-def write_index(packages: Iterable[Described | IndexEntry], description: str, signer: Signer | None = None) -> bytes:
+def write_index(
+    packages: Iterable[Described | IndexEntry],
+    description: str,
+    signer: Signer | None = None,
+    *,
+    compress: Callable[[bytes], bytes] = segments.compress,
+) -> bytes:
     """Return the index of packages as the bytes of its file: the same for the same packages in whatever order.
 
     Args:
         packages: What to list; of what was read from another index, its entries.
         description: What the repository calls itself, such as its version.
         signer: Who signs it; not signed without.
+        compress: What makes a gzip stream of bytes, as in :func:`bivy.apk.package.write_package`.
 
     Raises:
         ApkError: A text has a line break in it.
@@ -223,8 +230,8 @@ def write_index(packages: Iterable[Described | IndexEntry], description: str, si
             Entry("APKINDEX", Kind.FILE, 0o644, mtime=mtime, content=content),
         ]
     )
-    segment = segments.compress(archive + tar.end_of_archive())
-    return (signature_segment(signer, segment, mtime) if signer else b"") + segment
+    segment = compress(archive + tar.end_of_archive())
+    return (signature_segment(signer, segment, mtime, compress=compress) if signer else b"") + segment
 
 
 def parse_index(text: str, where: str) -> tuple[IndexEntry, ...]:

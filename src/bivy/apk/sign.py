@@ -277,7 +277,9 @@ def verify(key: PublicKey, message: bytes | memoryview, signature: bytes, *, sha
     return pow(number, key.exponent, key.modulus) == _padded_digest(message, key.size, sha256=sha256)
 
 
-def signature_segment(signer: Signer, signed: bytes, mtime: int) -> bytes:
+def signature_segment(
+    signer: Signer, signed: bytes, mtime: int, *, compress: Callable[[bytes], bytes] = segments.compress
+) -> bytes:
     """Return the segment that goes before the `signed` bytes.
 
     Raises:
@@ -287,7 +289,7 @@ def signature_segment(signer: Signer, signed: bytes, mtime: int) -> bytes:
     if not _SIGNATURE.fullmatch(path):
         raise ApkError(f"{signer.name!r} is not the name of a public key's file")
     content = sign(signer.key, signed, sha256=signer.sha256)
-    return segments.compress(tar.write_members([Entry(path, Kind.FILE, 0o644, mtime=mtime, content=content)]))
+    return compress(tar.write_members([Entry(path, Kind.FILE, 0o644, mtime=mtime, content=content)]))
 
 
 def read_signed(source: bytes, bound: int, where: str) -> Signed:

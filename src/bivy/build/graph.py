@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bivy.apk.dependency import name_of
 from bivy.arch import Arch, build_machine
 from bivy.build.recipe import RECIPES, Recipe, RecipeData, load_recipe, resolve_variables, select_version
 from bivy.build.toolchain import Toolchain, find_toolchain
@@ -75,6 +76,16 @@ class Recipes:
             raise UsageError(f"no recipe makes the package {package!r}", hint=f"recipes are in {self.folder}")
         return select_version(*self._loaded[name], wanted=version)
 
+    def providing(self, name: str) -> str | None:
+        """Find the recipe that makes a package, or says that one of its packages provides what `name` is."""
+        if name in self._by_package:
+            return self._by_package[name]
+        for recipe, (data, _) in self._loaded.items():
+            provides = [*data.provides, *(text for sub in data.subpackages for text in sub.provides)]
+            if name in map(name_of, provides):
+                return recipe
+        return None
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the recipes, sorted."""
@@ -108,7 +119,7 @@ def plan(
             continue
         seen.add(recipe.name)
         planner.node(recipe, ())
-        waiting += [_bare(name) for name in _runtime_names(recipe)]
+        waiting += [name_of(name) for name in _runtime_names(recipe)]
         waiting += list(recipe.data.makedepends)
     return list(planner.nodes.values())
 
@@ -150,13 +161,6 @@ class _Planner:
 def _runtime_names(recipe: Recipe) -> list[str]:
     names = [*recipe.data.depends, *(name for sub in recipe.data.subpackages for name in sub.depends)]
     return [name for name in names if ":" not in name and not name.startswith(("!", "/"))]
-
-
-def _bare(dependency: str) -> str:
-    """Take the version off a dependency: ``zlib>=1.3`` is ``zlib``."""
-    for sign in "<>=~":
-        dependency = dependency.partition(sign)[0]
-    return dependency
 
 
 def _key(recipe: Recipe, toolchain: Toolchain, needs: Iterable[Node]) -> str:

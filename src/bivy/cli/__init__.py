@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Run a command in an image, here, without a daemon.",
     "inspect": "Say what is in an image, and what every byte is for.",
     "images": "List the images in a layout.",
+    "repo": "Build, index, sign and serve a package repository.",
     "cache": "Say where the cache is and how large, or prune it.",
     "completion": "Print the completion script for a shell.",
 }

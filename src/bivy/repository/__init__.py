@@ -1,0 +1,1 @@
+"""Package repositories: made, indexed, signed, and served for trying them out."""
