@@ -37,7 +37,7 @@ def small_package(
     """Return an unsigned package with what a test cares for in it."""
     described = PackageInfo(
         **{"name": name, "version": version, "arch": arch, "build_date": DATE, "license": "MIT", **info}
-    )  # type: ignore[arg-type]
+    )
     return write_package(described, entries, scripts)
 
 
