@@ -274,3 +274,16 @@ def test_the_blob_is_read_from_its_file(tmp_path: Path) -> None:
     path.write_bytes(made.blob.read())
     lazy = Layer(made.media_type, Blob(made.digest, made.size, path), made.diff_id)
     assert hashlib.sha256(read_layer(lazy)).hexdigest() == made.diff_id.removeprefix("sha256:")
+
+
+def test_what_was_compressed_before_is_taken_from_the_cache_unless_it_is_damaged(tmp_path: Path) -> None:
+    tree = Tree.of([folder("etc"), file("etc/file", b"a" * 5000)])
+    fresh = layer_from_tree(tree)
+    first = layer_from_tree(tree, cache=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    content = kept.read_bytes()
+    again = layer_from_tree(tree, cache=tmp_path)
+    kept.write_bytes(content[:-9] + b"\0" + content[-8:])
+    repaired = layer_from_tree(tree, cache=tmp_path)
+    assert {layer.digest for layer in (fresh, first, again, repaired)} == {fresh.digest}
+    assert kept.read_bytes() == content

@@ -18,6 +18,8 @@ PARTS = {
     "sources": "verified source archives",
     "packages": "packages that were built",
     "images": "which image came from which inputs",
+    "layers": "layers, compressed",
+    "alpine": "indexes and packages of Alpine's",
     "roots": "images unpacked for bivy run",
     "runtime": "the compiler's runtime for each target",
     "logs": "logs of builds",

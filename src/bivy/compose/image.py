@@ -72,7 +72,12 @@ def compose(
         "apk: the database of installed packages" + (", what scripts made" if scripted.changes.entries else "")
     )
     layers = [
-        layer_from_tree(normalise(tree, epoch), compression=request.compression, created_by=f"bivy build: {name}")
+        layer_from_tree(
+            normalise(tree, epoch),
+            compression=request.compression,
+            created_by=f"bivy build: {name}",
+            cache=cache / "layers",
+        )
         for tree, name in zip((*root.trees, last), names, strict=True)
     ]
     created = dt.datetime.fromtimestamp(epoch, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -14,12 +14,14 @@ from bivy.apk.errors import ApkError
 from bivy.apk.tar import end_of_archive, write_members
 from bivy.compression import gzip
 from bivy.errors import BivyError
+from bivy.files import write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob, digest_of
 from bivy.rootfs.tree import Tree, merge, parents_of, without
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 Compression = Literal["gzip", "zstd"]
 
@@ -88,15 +90,39 @@ class Changes:
     emptied: frozenset[str] = frozenset()
 
 
-def layer_from_tree(tree: Tree, *, compression: Compression = "gzip", created_by: str = "") -> Layer:
+def layer_from_tree(
+    tree: Tree, *, compression: Compression = "gzip", created_by: str = "", cache: Path | None = None
+) -> Layer:
     """Turn a tree into a layer; the same tree gives the same bytes on every machine.
+
+    Args:
+        tree: The tree.
+        compression: How its bytes are compressed.
+        created_by: What made it, for the image's history.
+        cache: A folder of what was compressed before: compressing well takes longer than all else.
 
     Raises:
         BivyError: A name, number or time in the tree does not fit a tar archive.
     """
     archive = write_tar(tree)
-    media_type, content = _compress(archive, compression)
-    return Layer(media_type, Blob.of(content), digest_of(archive), created_by)
+    diff_id = digest_of(archive)
+    kept = cache / f"{diff_id.removeprefix('sha256:')}.{compression}" if cache else None
+    content = _read_kept(kept) if kept else None
+    if content is None:
+        content = _compress(archive, compression)
+        if kept:
+            write_whole(kept, digest_of(content).encode() + b"\n" + content)
+    media_type = media.LAYER_ZSTD if compression == "zstd" else media.LAYER_GZIP
+    return Layer(media_type, Blob.of(content), diff_id, created_by)
+
+
+def _read_kept(path: Path) -> bytes | None:
+    """Return what was kept of a layer, unless it is damaged: its digest goes before it."""
+    try:
+        digest, _, content = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    return content if digest_of(content).encode() == digest else None
 
 
 def read_layer(layer: Layer) -> bytes:
@@ -231,12 +257,12 @@ def _entry(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Entry
     )  # fmt: skip
 
 
-def _compress(archive: bytes, compression: Compression) -> tuple[str, bytes]:
+def _compress(archive: bytes, compression: Compression) -> bytes:
     if compression == "zstd":
         import zstandard
 
-        return media.LAYER_ZSTD, zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(archive)
-    return media.LAYER_GZIP, gzip(archive)
+        return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(archive)
+    return gzip(archive)
 
 
 def _decompress(content: bytes, media_type: str) -> bytes:
