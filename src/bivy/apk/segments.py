@@ -7,7 +7,8 @@ import zlib
 from bivy.apk.errors import ApkError
 
 _GZIP = 16 + zlib.MAX_WBITS
-_CHUNK = 1 << 18
+# An index of Alpine's, most control segments and many a package are unpacked in one go, without a copy.
+_CHUNK = 1 << 20
 
 
 def compress(content: bytes) -> bytes:
@@ -32,10 +33,11 @@ def read_segment(source: bytes, start: int, bound: int, where: str) -> tuple[byt
         ApkError: There is no whole and sound stream, or more in it than `bound`.
     """
     decompressor = zlib.decompressobj(_GZIP)
+    view = memoryview(source)
     pieces: list[bytes] = []
     size, position = 0, start
     while not decompressor.eof:
-        chunk = source[position : position + _CHUNK]
+        chunk = view[position : position + _CHUNK]
         if not chunk:
             raise ApkError(f"{where} is truncated at byte {len(source)}", hint="fetch or build it again")
         try:
