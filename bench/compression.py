@@ -28,7 +28,8 @@ def main() -> None:
     ways: dict[str, Callable[[bytes], bytes]] = {
         "zlib 9": lambda content: zlib.compress(content, 9, 31),
         "libdeflate 9": lambda content: gzip(content, level=9),
-        "libdeflate 12": gzip,
+        "libdeflate 10": gzip,
+        "libdeflate 12": lambda content: gzip(content, level=12),
     }
     print(f"{dt.date.today()}, {told.reference}, zlib {zlib.ZLIB_RUNTIME_VERSION}")
     peer_size, peer_seconds = 0, 0.0
