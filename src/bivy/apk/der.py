@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from dataclasses import dataclass
@@ -108,13 +107,13 @@ def read_pem(text: str) -> tuple[str, bytes]:
     if "Proc-Type:" in body:
         return "ENCRYPTED " + label, b""
     try:
-        return label, base64.b64decode("".join(body.split()), validate=True)
+        return label, binascii.a2b_base64("".join(body.split()), strict_mode=True)
     except binascii.Error:
         raise ApkError("the key's base64 is damaged") from None
 
 
 def write_pem(label: str, content: bytes) -> str:
     """Return a value as a PEM file."""
-    text = base64.b64encode(content).decode()
+    text = binascii.b2a_base64(content, newline=False).decode()
     lines = [text[index : index + 64] for index in range(0, len(text), 64)]
     return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])

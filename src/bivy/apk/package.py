@@ -7,11 +7,10 @@ stream, and SHA-1 of the control stream is what an index knows the package by.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bivy.apk import segments, tar
@@ -22,6 +21,7 @@ from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from bivy.apk.sign import PublicKey, Signer
 
@@ -80,7 +80,7 @@ class _Parts:
 
 def format_checksum(sha1: bytes) -> str:
     """Return a SHA-1 as apk writes it in indexes and its database."""
-    return "Q1" + base64.b64encode(sha1).decode()
+    return "Q1" + binascii.b2a_base64(sha1, newline=False).decode()
 
 
 def _parent(path: str) -> str:
@@ -312,7 +312,7 @@ def _read_data(source: bytes, start: int, data_hash: str, where: str) -> tuple[E
     members = tar.read_members(content, where)
     _check_entries((member.entry for member in members), where)
     _check_checksums(members, where)
-    return tuple(member.entry for member in members if not Path(member.entry.path).name.startswith(".keep_"))
+    return tuple(member.entry for member in members if not member.entry.path.rpartition("/")[2].startswith(".keep_"))
 
 
 def read_package(source: Path | bytes, keys: Mapping[str, PublicKey] | None = None, where: str = "") -> Package:
@@ -340,7 +340,9 @@ def read_package(source: Path | bytes, keys: Mapping[str, PublicKey] | None = No
 
 def _place(root: str, path: str) -> Path:
     """Return where an entry goes, after following the folder's own links; never outside `root`."""
-    parent = os.path.realpath(Path(root, _parent(path)), strict=True)
+    from pathlib import Path
+
+    parent = os.path.realpath(os.path.join(root, _parent(path)), strict=True)  # noqa: PTH118
     if parent != root and not parent.startswith(root.rstrip("/") + "/"):
         raise ApkError(f"{path} would be written to {parent}, outside {root}: a link leads there")
     return Path(parent, path.rpartition("/")[2])
