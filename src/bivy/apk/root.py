@@ -6,6 +6,7 @@ import base64
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import stat
 import time
@@ -347,6 +348,25 @@ def write_all(descriptor: int, content: bytes) -> None:
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def checksum_at(root: Root, path: str, like: str) -> str:
+    """Return the checksum of a file's content or a link's target, of the kind that another has; empty without one.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+    """
+    folder, name = root.place(path)
+    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if stat.S_ISLNK(status.st_mode):
+        content: bytes | None = os.fsencode(os.readlink(name, dir_fd=folder))
+    else:
+        content = root.read(path) if stat.S_ISREG(status.st_mode) else None
+    if content is None or not like:
+        return ""
+    if like.startswith("Q2"):
+        return "Q2" + base64.b64encode(hashlib.sha256(content).digest()).decode()
+    return "Q1" + base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
 
 
 def create(root: Root, arch: str) -> None:

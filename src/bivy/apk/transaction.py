@@ -8,10 +8,8 @@ finished by the next run.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 import zlib
@@ -38,6 +36,7 @@ from bivy.apk.root import (
     SCRIPTS_TAR,
     SCRIPTS_TAR_GZ,
     WORLD,
+    checksum_at,
     locked,
     read_state,
     write_all,
@@ -243,26 +242,11 @@ def _cannot(fault: OSError) -> ApkError:
 # Commit
 
 
-def _sum_of(root: Root, path: str, like: str) -> str:
-    """Return the checksum of a file's content or a link's target, of the kind that another has; empty without one."""
-    folder, name = root.place(path)
-    status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    if stat.S_ISLNK(status.st_mode):
-        content: bytes | None = os.fsencode(os.readlink(name, dir_fd=folder))
-    else:
-        content = root.read(path) if stat.S_ISREG(status.st_mode) else None
-    if content is None or not like:
-        return ""
-    if like.startswith("Q2"):
-        return "Q2" + base64.b64encode(hashlib.sha256(content).digest()).decode()
-    return "Q1" + base64.b64encode(hashlib.sha1(content, usedforsecurity=False).digest()).decode()
-
-
 def _is_kept(root: Root, step: Step) -> bool:
     """Tell whether a person changed what is at the place of a new file, and it is to stay."""
     if not step.guarded or root.status(step.path) is None:
         return False
-    return step.known in ("", UNRECORDED) or _sum_of(root, step.path, step.known) != step.known
+    return step.known in ("", UNRECORDED) or checksum_at(root, step.path, step.known) != step.known
 
 
 @dataclass(slots=True)
@@ -315,7 +299,7 @@ def _settled(run: _Run, step: Step) -> bool:
     """Tell whether a file whose staged one is gone is in its place, as an earlier run would have left it."""
     if not run.resumed or run.root.status(step.path) is None:
         return False
-    return step.guarded or not step.checksum or _sum_of(run.root, step.path, step.checksum) == step.checksum
+    return step.guarded or not step.checksum or checksum_at(run.root, step.path, step.checksum) == step.checksum
 
 
 def _place_file(run: _Run, step: Step) -> str:
@@ -326,14 +310,14 @@ def _place_file(run: _Run, step: Step) -> str:
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return "" if _settled(run, step) else "it is gone"
-    if run.resumed and step.checksum and _sum_of(root, step.temporary, step.checksum) != step.checksum:
+    if run.resumed and step.checksum and checksum_at(root, step.temporary, step.checksum) != step.checksum:
         _unlink(root, step.temporary)
         return "it was not written whole"
     if step.user:
         _own_now(run, step, folder, name, status)
     target = step.path.rpartition("/")[2]
     if _is_kept(root, step):
-        if step.discard or (step.checksum and _sum_of(root, step.path, step.checksum) == step.checksum):
+        if step.discard or (step.checksum and checksum_at(root, step.path, step.checksum) == step.checksum):
             _unlink(root, step.temporary)
             return ""
         target += ".apk-new"
@@ -359,7 +343,7 @@ def _put(run: _Run, step: Step) -> bool:
 def _remove(run: _Run, step: Step) -> bool:
     # apk goes on where a file cannot be removed: what is in its place may be somebody else's by now.
     with contextlib.suppress(OSError):
-        if step.guarded and (not step.checksum or _sum_of(run.root, step.path, step.checksum) != step.checksum):
+        if step.guarded and (not step.checksum or checksum_at(run.root, step.path, step.checksum) != step.checksum):
             return True
         _unlink(run.root, step.path)
         run.root.changed(step.path)
