@@ -142,17 +142,22 @@ class Option:
         self.triggered = self.never_triggered = self.faulty = False
 
 
+def meets(candidate: Candidate, version: str | None, dependency: Dependency) -> bool:
+    """Tell whether a dependency is satisfied where a package stands for its name, in a version or without one."""
+    if not dependency.operator:
+        return not dependency.conflict
+    if dependency.operator == "><":
+        return dependency.version == candidate.entry.checksum
+    if version is None:
+        return dependency.conflict
+    return versions.satisfies(version, dependency.operator, dependency.version) != dependency.conflict
+
+
 def is_met(dependency: Dependency, provider: Provider | None) -> bool:
     """Tell whether a dependency is satisfied when its name is provided like that, or by nobody."""
     if provider is None:
         return dependency.conflict
-    if not dependency.operator:
-        return not dependency.conflict
-    if dependency.operator == "><":
-        return dependency.version == provider.option.candidate.entry.checksum
-    if provider.version is None:
-        return dependency.conflict
-    return versions.satisfies(provider.version, dependency.operator, dependency.version) != dependency.conflict
+    return meets(provider.option.candidate, provider.version, dependency)
 
 
 def run(first: Generator[Generator | None, None, None]) -> None:  # type: ignore[type-arg] # of themselves

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bivy.apk import version as versions
 from bivy.apk.dependency import Dependency, parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.problem import Prefer
+from bivy.apk.problem import Prefer, meets
 from bivy.apk.solver import SolverOptions
 from bivy.apk.universe import provided_by
 
@@ -58,19 +58,18 @@ def to_add(
 
 def _dependents(universe: Universe, first: Candidate) -> list[Candidate]:
     """Return an installed package and all installed packages that need it, directly or not."""
-    needing: dict[str, list[Candidate]] = {}
+    needing: dict[str, list[tuple[Candidate, Dependency]]] = {}
     for candidate in universe.installed():
         for word in candidate.entry.depends:
             dependency = parse_dependency(word)
-            if not dependency.conflict:
-                needing.setdefault(dependency.name, []).append(candidate)
+            needing.setdefault(dependency.name, []).append((candidate, dependency))
     found = {first: None}
     waiting = [first]
     while waiting:
         gone = waiting.pop()
-        for name in (gone.name, *(name for name, _ in provided_by(gone.entry))):
-            for candidate in needing.get(name, ()):
-                if candidate not in found:
+        for name, version in ((gone.name, gone.version), *provided_by(gone.entry)):
+            for candidate, dependency in needing.get(name, ()):
+                if candidate not in found and meets(gone, version, dependency):
                     found[candidate] = None
                     waiting.append(candidate)
     return list(found)
