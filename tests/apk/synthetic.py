@@ -109,7 +109,10 @@ def _with_versions_once(scenario: Scenario) -> Scenario:
     """Let a name and a version mean one package, so that questions can say what is installed by them."""
     known: dict[tuple[str, str], IndexEntry] = {}
     repositories = [
-        (tag, list({entry.checksum: known.setdefault((entry.name, entry.version), entry) for entry in entries}.values()))
+        (
+            tag,
+            list({entry.checksum: known.setdefault((entry.name, entry.version), entry) for entry in entries}.values()),
+        )
         for tag, entries in scenario.repositories
     ]
     repositories = [(tag, list(dict.fromkeys(entries))) for tag, entries in repositories]

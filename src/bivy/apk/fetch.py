@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bivy.apk.cache import MAX_AGE, age_in_words, fetched_at
-from bivy.apk.errors import ApkError
+from bivy.apk.errors import ApkError, UntrustedError
 from bivy.apk.http import UnavailableError
 from bivy.apk.index import IndexText, read_index_text
 from bivy.apk.package import check_package
@@ -199,7 +199,7 @@ class Client:
         """Check an index; where that is allowed, without a signature that counts."""
         try:
             text = read_index_text(content, self._keys, where, self._keys_folder)
-        except ApkError as fault:
+        except UntrustedError as fault:
             if not self._allow_untrusted:
                 raise
             text = read_index_text(content, None, where)

@@ -103,5 +103,5 @@ def _fields(values: Mapping[str, str | int]) -> list[str]:
 
 
 def _quoted(text: str) -> str:
-    # What JSON escapes in a string, TOML's basic strings escape in the same way (TOML 1.0, section String).
-    return msgspec.json.encode(text).decode()
+    # What JSON escapes in a string, TOML's basic strings escape in the same way, and DEL too (TOML 1.0, String).
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")

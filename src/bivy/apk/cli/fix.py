@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bivy.apk.audit import broken
 from bivy.apk.cli.commit import commit, opened
 from bivy.apk.errors import ApkError
 from bivy.apk.requests import to_fix
@@ -24,10 +25,7 @@ def main(session: Session) -> int:
     """Fix what the command line names, or what the database says is broken."""
     given = session.given
     with opened(session) as world:
-        letters = {"f", "s", *("x" if given.has("xattr") else "")}
-        names = session.matching(given.words) or [
-            package.entry.name for package in session.state.installed if letters & set(package.broken)
-        ]
+        names = session.matching(given.words) or list(broken(session.state, xattrs=given.has("xattr")))
         unknown = [word for word in given.words if word not in names and "*" not in word]
         if unknown:
             raise ApkError("\nERROR: ".join(f"Package '{word}' not found" for word in unknown))

@@ -16,7 +16,7 @@ GLOBAL: tuple[Option, ...] = (
     ("arch", "", "ARCH", "Take packages for this architecture."),
     ("cache-dir", "", "DIR", "Keep indexes and packages here.  [var/cache/apk in the root]"),
     ("cache-max-age", "", "MINUTES", "Fetch an index again when it is older.  [240]"),
-    ("force", "f", "", "All of --force-broken-world, --force-non-repository, --force-old-apk and --force-overwrite."),
+    ("force", "f", "", "All of --force-broken-world, -non-repository, -old-apk and -overwrite."),
     ("force-binary-stdout", "", "", "Write a package to a terminal too."),
     ("force-broken-world", "", "", "Go on where not everything that is asked for can be had."),
     ("force-missing-repositories", "", "", "Go on where an index cannot be had."),
@@ -40,7 +40,7 @@ GLOBAL: tuple[Option, ...] = (
     ("repositories-file", "", "FILE", "Take this list of repositories.  [etc/apk/repositories in the root]"),
     ("repository", "X", "REPOSITORY", "Take this repository too; may be given several times."),
     ("root", "p", "DIR", "Work on the system in this folder.  [/]"),
-    ("timeout", "", "SECONDS", "Give up a server that sends nothing for so long.  [60]"),
+    ("timeout", "", "SECONDS", "Give up a server that sends nothing for so long.  [15]"),
     ("update-cache", "U", "", "Fetch all indexes again."),
     ("verbose", "v", "", "Say more; may be given several times."),
     ("version", "V", "", "Print the version and end."),
@@ -53,7 +53,7 @@ COMMIT: tuple[Option, ...] = (
     ("simulate", "s", "", "Show what would be done, and do nothing."),
 )
 SOURCE: tuple[Option, ...] = (
-    ("from", "", "none|repositories|installed|system", "Where to look for packages.  [system]"),
+    ("from", "", "SOURCE", "Where packages are looked for: none, repositories, installed, system.  [system]"),
 )
 
 
@@ -124,7 +124,7 @@ def describe(title: str, options: Sequence[Option]) -> str:
         (f"-{short}, " if short else "    ") + f"--{name}" + (f" {metavar}" if metavar else "")
         for name, short, metavar, _ in options
     ]
-    width = min(max(map(len, heads)), 34)
+    width = min(max(map(len, heads)), 30)
     lines = [f"{title} options:"]
     for head, (_, _, _, text) in zip(heads, options, strict=True):
         if len(head) > width:

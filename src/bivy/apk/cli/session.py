@@ -14,7 +14,7 @@ from bivy.apk.fetch import Client
 from bivy.apk.keys import load_keys
 from bivy.apk.repository import parse_repository, read_repositories, read_repositories_file
 from bivy.apk.root import ARCH, Root, read_state
-from bivy.apk.transfer import Transfer
+from bivy.apk.transfer import PATIENCE, Transfer
 from bivy.apk.universe import Source, Universe
 
 TYPE_CHECKING = False
@@ -98,12 +98,11 @@ class Session(Console):
 
     @cached_property
     def repositories(self) -> tuple[Repository, ...]:
-        """The repositories, those of the command line last."""
+        """The repositories, those of the command line first."""
         file = self.given.value("repositories-file")
-        listed: list[Repository] = []
+        listed = [parse_repository(text, "--repository") for text in self.given.values("repository")]
         if self._source not in _NO_REPOSITORIES:
-            listed = read_repositories_file(file) if file else read_repositories(self.root)
-        listed += (parse_repository(text, "--repository") for text in self.given.values("repository"))
+            listed += read_repositories_file(file) if file else read_repositories(self.root)
         return tuple(dict.fromkeys(listed))
 
     @cached_property
@@ -121,7 +120,7 @@ class Session(Console):
             max_age=age if self.refresh else _FOREVER,
             network=not given.has("no-network"),
             say=self.relay,
-            transfer=Transfer(patience=given.number("timeout", 60)),
+            transfer=Transfer(patience=given.number("timeout", int(PATIENCE))),
         )
 
     def relay(self, line: str) -> None:
