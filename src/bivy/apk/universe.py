@@ -153,9 +153,11 @@ def provided_by(entry: IndexEntry) -> tuple[tuple[str, str | None], ...]:
     """
     found: list[tuple[str, str | None]] = []
     for word in entry.provides:
-        name = name_of(word)
-        version = _VERSION_MARK.sub("", word[len(name) :], count=1)
-        if len(name) == len(word):
+        name, sign, version = word.partition("=")
+        if any(mark in name for mark in "<>~@!") or version[:1] in ("<", ">", "=", "~"):
+            name = name_of(word)
+            sign, version = word[len(name) :], _VERSION_MARK.sub("", word[len(name) :], count=1)
+        if not sign:
             found.append((name, None))
         elif versions.is_valid(version):
             found.append((name, version))
@@ -188,6 +190,7 @@ class Universe:
         self._indexes = [_Index(source.text, source.where) for source in sources]
         self._named: dict[str, tuple[Candidate, ...]] = {}
         self._providers: dict[str, tuple[tuple[Candidate, str | None], ...]] = {}
+        self._provided: dict[Candidate, dict[str, list[str | None]]] = {}
         # Packages that are in no text, by their own names and by those that they provide.
         self._others: dict[str, list[str]] = {}
         self._conditional: dict[str, list[str]] = {}
@@ -264,12 +267,18 @@ class Universe:
                 key=lambda candidate: candidate.position,
             )
             found = tuple(
-                (candidate, version)
-                for candidate in candidates
-                for provided, version in ((candidate.name, candidate.version), *provided_by(candidate.entry))
-                if provided == name
+                (candidate, version) for candidate in candidates for version in self._versions(candidate).get(name, ())
             )
             self._providers[name] = found
+        return found
+
+    def _versions(self, candidate: Candidate) -> dict[str, list[str | None]]:
+        """Return the versions in which a package provides names, by the name, its own first."""
+        found = self._provided.get(candidate)
+        if found is None:
+            found = self._provided[candidate] = {candidate.name: [candidate.version]}
+            for name, version in provided_by(candidate.entry):
+                found.setdefault(name, []).append(version)
         return found
 
     def wanted_with(self, name: str) -> tuple[Candidate, ...]:
