@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
+from bivy.apk.dependency import name_of
 from bivy.arch import ARCHES
 from bivy.build.graph import Recipes, plan
+from bivy.build.recipe import Recipe, RecipeData, Subpackage
 from bivy.images.definition import load_image
 
 # The packages of Alpine's whose names people and scanners look for.
 NAMES = [
-    "alpine-baselayout", "alpine-baselayout-data", "busybox", "busybox-binsh", "bzip2-dev", "ca-certificates",
-    "ca-certificates-bundle", "gdbm", "gdbm-dev", "libbz2", "libcrypto3", "libffi", "libffi-dev", "libncursesw",
-    "libpanelw", "libssl3", "libuuid", "musl", "musl-dev", "musl-utils", "ncurses-dev", "ncurses-terminfo-base",
-    "openssl-dev", "readline", "readline-dev", "sqlite-dev", "sqlite-libs", "ssl_client", "tzdata",
-    "util-linux-dev", "xz-dev", "xz-libs", "zlib", "zlib-dev", "zstd-dev", "zstd-libs",
+    "alpine-baselayout", "alpine-baselayout-data", "bash", "busybox", "busybox-binsh", "bzip2-dev", "ca-certificates",
+    "ca-certificates-bundle", "curl", "curl-dev", "gdbm", "gdbm-dev", "git", "git-daemon", "git-init-template",
+    "libbz2", "libcrypto3", "libcurl", "libffi", "libffi-dev", "libncursesw", "libpanelw", "libssl3", "libuuid",
+    "musl", "musl-dev", "musl-utils", "ncurses-dev", "ncurses-terminfo-base", "openssl-dev", "readline",
+    "readline-dev", "sqlite-dev", "sqlite-libs", "ssl_client", "tzdata", "util-linux-dev", "xz-dev", "xz-libs", "zlib",
+    "zlib-dev", "zstd-dev", "zstd-libs",
 ]  # fmt: skip
 
 
@@ -43,3 +48,26 @@ def test_every_source_can_be_had_from_a_debian_archive_too() -> None:
         for version in ("3.14", "3.13") if name in ("python", "build-python") else ("",):
             for pin in recipes.find(name, version).pins:
                 assert any(place.debian for place in pin.places), pin
+
+
+def parts_of(recipe: Recipe) -> list[RecipeData | Subpackage]:
+    return [recipe.data, *recipe.data.subpackages]
+
+
+@pytest.mark.parametrize("name", Recipes().names)
+def test_what_a_recipe_asks_of_its_own_packages_is_their_own_version(name: str) -> None:
+    recipe = Recipes().find(name)
+    for part in parts_of(recipe):
+        for text in (*part.depends, *part.install_if):
+            if name_of(text) in recipe.package_names and "=" in text:
+                assert text.endswith(f"={recipe.version}"), part.name
+
+
+def test_scripts_are_shell_that_can_be_read() -> None:
+    recipes = [Recipes().find(name) for name in Recipes().names]
+    scripts = [
+        recipe.folder / file for recipe in recipes for part in parts_of(recipe) for file in part.scripts.values()
+    ]
+    assert scripts
+    for script in scripts:
+        subprocess.run(["sh", "-n", script], check=True)

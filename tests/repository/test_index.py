@@ -12,7 +12,7 @@ import pytest
 from bivy.apk.errors import ApkError
 from bivy.apk.index import read_index
 from bivy.apk.package import read_info, read_package, write_package
-from bivy.apk.sign import Signer, generate_key
+from bivy.apk.sign import Signer, generate_key, read_signed
 from bivy.errors import BivyError
 from bivy.progress import Silent
 from bivy.repository.index import INDEX, index_repository, sign_file, sign_repository
@@ -24,7 +24,7 @@ SILENT = Silent()
 
 @pytest.fixture(scope="session")
 def signers() -> tuple[Signer, Signer]:
-    return tuple(Signer(generate_key(1024), f"{name}-0001.rsa.pub", sha256=True) for name in "ab")  # type: ignore[return-value]
+    return tuple(Signer(generate_key(1024), f"{name}-0001.rsa.pub") for name in "ab")  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -158,6 +158,23 @@ def test_signing_a_repository_signs_its_packages_and_writes_its_index_anew(
         assert read_package(path, keys).checksum == entry.checksum
     changed, (done,) = sign_repository(folder, signers[0], SILENT)
     assert (changed, done.changed) == (0, False)
+
+
+def kinds_of(path: Path) -> list[str]:
+    return [member.entry.path for member in read_signed(path.read_bytes(), 1 << 24, str(path)).signatures]
+
+
+def test_indexes_are_signed_over_sha256_and_packages_so_that_apk_2_12_reads_them(
+    put: Put, signers: tuple[Signer, Signer]
+) -> None:
+    folder = put("one") / "x86_64"
+    sign_repository(folder, signers[0], SILENT)
+    assert kinds_of(folder / INDEX) == [f".SIGN.RSA256.{signers[0].name}"]
+    assert kinds_of(folder / "one-1.0-r0.apk") == [f".SIGN.RSA.{signers[0].name}"]
+    written = (folder / INDEX).read_bytes()
+    sign_file(folder / INDEX, signers[1])
+    assert sign_file(folder / INDEX, signers[0])
+    assert (folder / INDEX).read_bytes() == written
 
 
 def test_an_index_can_be_signed_alone(put: Put, signers: tuple[Signer, Signer]) -> None:

@@ -11,7 +11,6 @@ import pytest
 from bivy.apk.errors import ApkError
 from bivy.apk.sign import load_private_key, load_public_key
 from bivy.errors import BivyError, UsageError
-from bivy.repository import keys
 from bivy.repository.keys import find_key, keys_folder, load_signer, new_key
 
 
@@ -22,12 +21,11 @@ def test_a_pair_is_named_like_abuild_keygens_and_only_its_owner_reads_the_privat
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert stat.S_IMODE(private.parent.stat().st_mode) == 0o700
     assert load_private_key(private).public == load_public_key(public)
-    signer = load_signer(private)
-    assert (signer.name, signer.sha256) == (public.name, True)
+    assert load_signer(private).name == public.name
 
 
 def test_no_key_is_ever_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys.time, "time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("time.time", lambda: 1_700_000_000.0)
     private, public = new_key(tmp_path, "a", bits=1024)
     private.unlink()
     before = public.read_bytes()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bivy.apk.errors import ApkError
 from bivy.apk.index import IndexEntry, index_entry, read_index, write_index
 from bivy.apk.package import read_package
-from bivy.apk.sign import check_signatures, format_public_key, read_signed, signature_segment
+from bivy.apk.sign import format_public_key, read_signed, signature_segment
 from bivy.arch import ARCHES
 from bivy.compression import gzip
 from bivy.errors import BivyError
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 INDEX = "APKINDEX.tar.gz"
 _BOUND = 1 << 29
+# apk reads both since 2.7, and nobody can make two indexes that have the same SHA-256. But apk 2.12 crashes when it is
+# given the file of a package that is signed so; there SHA-1 adds no weakness, since the format knows packages by it.
+_SHA256_IN_INDEXES = True
+_SHA256_IN_PACKAGES = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,8 @@ def index_folder(folder: Path, *, description: str, signer: Signer | None, progr
             path = folder / INDEX
             text = description or _description_of(path)
             # One compressor in one version: the same packages give the same bytes on every machine.
-            content = write_index(entries, text, signer, compress=gzip)
+            told = replace(signer, sha256=_SHA256_IN_INDEXES) if signer else None
+            content = write_index(entries, text, told, compress=gzip)
             changed = not path.is_file() or path.read_bytes() != content
             if changed:
                 write_whole(path, content)
@@ -144,7 +149,7 @@ def sign_file(path: Path, signer: Signer) -> bool:
     """Sign a package or an index, in the place of who signed it before.
 
     Returns:
-        Whether it changed: what the key has signed already stays as it is.
+        Whether it changed: what the key has signed already, as it would be signed now, stays as it is.
 
     Raises:
         ApkError: It is neither, or damaged; it stays as it was.
@@ -170,19 +175,16 @@ def sign_bytes(content: bytes, signer: Signer, where: str) -> bytes:
     parts = read_signed(content, _BOUND, where)
     names = {member.entry.path for member in parts.members}
     if ".PKGINFO" in names:
-        to_sign = content[parts.start : parts.end]
+        to_sign, sha256 = content[parts.start : parts.end], _SHA256_IN_PACKAGES
         read_package(content)
     elif "APKINDEX" in names:
-        to_sign = content[parts.start :]
+        to_sign, sha256 = content[parts.start :], _SHA256_IN_INDEXES
         read_index(content, None, where)
     else:
         raise ApkError(f"{where} is neither a package nor an index", hint="such as foo-1.0-r0.apk or APKINDEX.tar.gz")
-    if len(parts.signatures) == 1:
-        with contextlib.suppress(ApkError):
-            check_signatures(parts.signatures, to_sign, {signer.name: signer.key.public}, where)
-            return content
     mtime = parts.members[0].entry.mtime
-    return signature_segment(signer, to_sign, mtime, compress=gzip) + content[parts.start :]
+    segment = signature_segment(replace(signer, sha256=sha256), to_sign, mtime, compress=gzip)
+    return segment + content[parts.start :]
 
 
 def sign_repository(folder: Path, signer: Signer, progress: Progress) -> tuple[int, list[Indexed]]:

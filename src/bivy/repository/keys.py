@@ -90,16 +90,13 @@ def find_key(told: Path | None, folder: Path | None = None) -> Path | None:
 def load_signer(private: Path) -> Signer:
     """Read a private key, to sign with it as its file is called.
 
-    Signatures are over SHA-256: apk reads them since 2.7, and nobody can make two indexes that have the same, as with
-    SHA-1, which Alpine still uses.
-
     Raises:
         ApkError: It is no key, or not a private one.
         UsageError: Its name cannot be that of a key.
     """
     if not _NAME.fullmatch(private.name):
         raise UsageError(f"{private.name!r} cannot be a key's name", hint="letters, digits, and _ . @ + -")
-    return Signer(load_private_key(private), f"{private.name}.pub", sha256=True)
+    return Signer(load_private_key(private), f"{private.name}.pub")
 
 
 def _remove(paths: list[Path]) -> None:
