@@ -24,7 +24,7 @@ from bivy.apk.plan import Options
 from bivy.apk.root import Root, create, read_state
 from bivy.apk.transaction import Outcome, apply, changing
 from bivy.sandbox import find_bubblewrap, why_no_sandbox
-from tests.apk.samples import DATE
+from tests.apk.samples import DATE, file
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -40,6 +40,11 @@ def package(
     info = replace(PackageInfo(name, version, "noarch", build_date=DATE), **more)
     programs = {kind: f"#!/bin/sh\n{text}\n".encode() for kind, text in (scripts or {}).items()}
     return read_package(write_package(info, entries, programs))
+
+
+def plain(name: str, *paths: str, content: bytes = b"content", **more: Any) -> Package:
+    """Make a package of files that have one content."""
+    return package(name, [file(path, content) for path in paths], **more)
 
 
 @dataclass
@@ -71,14 +76,15 @@ def transact(
     path: Path, *new: Package, remove: tuple[str, ...] = (), told: Told | None = None, wait: float = 0, **options: Any
 ) -> Outcome:
     """Remove and install as the command line does, without owners unless told: whoever runs the tests may do it."""
-    tags = options.pop("tags", {})
+    tags, options_world = options.pop("tags", {}), options.pop("world", ())
     chosen = Options(**{"chown": False, "scripts": False, **options})
     told = told or Told()
     with Root(str(path)) as root, changing(root, report=told, wait=wait) as state:
         there = {record.entry.name: record for record in state.installed}
         changes: list[Any] = [(there[name], None) for name in remove]
         changes += [(there.get(it.info.name), it) for it in new]
-        world = {*state.world, *(it.info.name for it in new)} - set(remove)
+        asked = options_world or tuple(it.info.name for it in new)
+        world = {*state.world, *asked} - set(remove)
         return apply(root, state, changes, world, options=chosen, tags=tags, report=told)
 
 
@@ -137,6 +143,7 @@ class Job:
         root: The root.
         new: Packages to install.
         remove: Names of packages to remove.
+        world: What is asked for; nothing takes what is installed and leaves the rest as it is.
         options: As of `Options`.
         dies_at: Which script's start kills the process, where one does: ``demo-1-r0.post-install``.
         mounts: More words for bubblewrap.
@@ -145,6 +152,7 @@ class Job:
     root: Path
     new: tuple[Package, ...] = ()
     remove: tuple[str, ...] = ()
+    world: tuple[str, ...] = ()
     options: dict[str, object] = field(default_factory=dict)
     dies_at: str = ""
     mounts: tuple[str, ...] = ()
@@ -200,7 +208,7 @@ def main() -> None:
             return
     before = snapshot(job.root)
     try:
-        outcome = transact(job.root, *job.new, remove=job.remove, told=told, **options)
+        outcome = transact(job.root, *job.new, remove=job.remove, told=told, world=job.world, **options)
         done = Done(Told(told.lines), outcome.errors)
     except ApkError as fault:
         done = Done(Told(told.lines), fault=str(fault), hint=fault.hint or "", unchanged=snapshot(job.root) == before)

@@ -25,6 +25,7 @@ from tests.apk.installing import (
     finished,
     installed,
     package,
+    plain,
     root_with_shell,
     run,
     snapshot,
@@ -43,10 +44,6 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def shelled(tmp_path: Path) -> Path:
     return root_with_shell(tmp_path / "root")
-
-
-def plain(name: str, *paths: str, content: bytes = b"content", **more: Any) -> Any:
-    return package(name, [file(path, content) for path in paths], **more)
 
 
 # Files and the database
