@@ -121,18 +121,20 @@ def run_scripts(
         numbers = _numbers(*(_text_in(view, path) for path in _ACCOUNTS))
         return _settled(trees, [_with_owners(package, numbers) for package in packages], packages, Difference())
     _check_sandbox()
-    sweep(scratch)
-    with scratch_folder(scratch, "scripts-") as folder:
-        (folder / "root").mkdir()
-        (folder / "exec").mkdir()
-        disk = DiskTree(folder / "root", epoch)
-        runner = _Runner(disk, folder / "exec", arch, watch, time_limit)
-        began = time.time()
-        resolved = _install(runner, view, trees[0] if below else Tree.of(()), packages, olds)
-        for script in _triggered(packages, below):
-            runner.run(script)
-        difference = _with_fixed_days(disk.difference(), view, epoch, began)
-        return _settled(trees, resolved, packages, difference)
+    try:
+        sweep(scratch)
+        with scratch_folder(scratch, "scripts-") as folder:
+            (folder / "root").mkdir()
+            (folder / "exec").mkdir()
+            runner = _Runner(DiskTree(folder / "root", epoch), folder / "exec", arch, watch, time_limit)
+            began = time.time()
+            resolved = _install(runner, view, trees[0] if below else Tree.of(()), packages, olds)
+            for script in _triggered(packages, below):
+                runner.run(script)
+            difference = _with_fixed_days(runner.disk.difference(), view, epoch, began)
+    except OSError as fault:
+        raise BivyError(f"install scripts cannot run below {scratch}: {fault.strerror} ({fault.filename})") from None
+    return _settled(trees, resolved, packages, difference)
 
 
 def _install(
