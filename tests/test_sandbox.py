@@ -59,6 +59,18 @@ def test_the_user_is_the_one_given() -> None:
     assert inside(Sandbox(MACHINE, environment={"PATH": os.defpath}), "id -u").stdout.split() == [str(os.getuid())]
 
 
+def test_root_inside_may_what_it_is_told_it_may(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o000)
+    binds = [*MACHINE, Bind(tmp_path, "/mnt", writable=True)]
+
+    def touch(*capabilities: str) -> int:
+        box = Sandbox(binds, environment={"PATH": os.defpath}, uid=0, gid=0, capabilities=capabilities)
+        return inside(box, "touch /mnt/closed/x").returncode
+
+    assert touch("CAP_FOWNER", "CAP_DAC_OVERRIDE") == 0
+    assert touch("CAP_FOWNER") != 0
+
+
 def test_without_network_there_is_only_the_loopback() -> None:
     def interfaces(*, network: bool) -> int:
         box = Sandbox(MACHINE, environment={"PATH": os.defpath}, network=network)

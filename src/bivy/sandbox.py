@@ -42,7 +42,7 @@ class Sandbox:
         uid: The user it runs as inside; ``None`` keeps the caller's own.
         gid: The group it runs as inside; ``None`` keeps the caller's own.
         hostname: The name that the machine has inside.
-        capabilities: What the user may do inside beside what any may, as in ``CAP_DAC_OVERRIDE`` (capabilities(7)).
+        capabilities: What the user may do inside that not all may, such as ``CAP_DAC_OVERRIDE`` (capabilities(7)).
     """
 
     binds: Sequence[Bind] = ()
@@ -66,8 +66,9 @@ class Sandbox:
             words += ["--uid", str(self.uid)]
         if self.gid is not None:
             words += ["--gid", str(self.gid)]
-        for capability in self.capabilities:
-            words += ["--cap-add", capability]
+        if self.capabilities:
+            # Where the caller is root, bubblewrap leaves the user inside all that a user namespace's root may do.
+            words += ["--cap-drop", "ALL", *(word for each in self.capabilities for word in ("--cap-add", each))]
         for bind in self.binds:
             words += ["--bind" if bind.writable else "--ro-bind", str(bind.source), bind.target]
         words += ["--proc", "/proc", "--dev", "/dev"]

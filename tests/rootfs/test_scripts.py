@@ -215,12 +215,13 @@ def test_files_belong_to_whom_scripts_gave_them(run: Run) -> None:
     chown data /var/lib/data/a; chown :data /var/lib/data/b; chgrp 77 /var/lib/data/b
     cd /var/lib/data && chown -h data:data link
     chown 5:6 /srv/taken; chown root:root /srv/given-back; chown 8:9 /srv/moved; mv /srv/moved /srv/here
-    cp -p /srv/kept /srv/copy; sed -i s/x/y/ /srv/edited
+    cp -p /srv/kept /srv/copy; sed -i s/x/y/ /srv/edited; mv /srv/away /srv/there
     chown -R 44:45 /srv/all
     """
     done = run(
         package(
             "a", file("srv/taken"), file("srv/given-back", uid=5, gid=5), file("srv/moved"), file("srv/kept", uid=5),
+                file("srv/away", b"away", uid=6, gid=7),
             file("srv/edited", b"x", uid=5, gid=6), folder("srv/all", 0o700, uid=1), file("srv/all/x/y"),
             post_install=text,
         )
@@ -228,10 +229,11 @@ def test_files_belong_to_whom_scripts_gave_them(run: Run) -> None:
     owners = {path: (entry.uid, entry.gid) for path, entry in done.changes.entries.items()}
     assert {path: owners.get(path) for path in (
         "var/lib/data", "var/lib/data/a", "var/lib/data/b", "var/lib/data/c", "var/lib/data/link", "srv/taken",
-        "srv/given-back", "srv/here", "srv/edited", "srv/all", "srv/all/x", "srv/all/x/y",
+        "srv/given-back", "srv/here", "srv/there", "srv/edited", "srv/all", "srv/all/x", "srv/all/x/y",
     )} == {
         "var/lib/data": (444, 321), "var/lib/data/a": (444, 0), "var/lib/data/b": (0, 77), "var/lib/data/c": (0, 0),
         "var/lib/data/link": (444, 321), "srv/taken": (5, 6), "srv/given-back": (0, 0), "srv/here": (8, 9),
+        "srv/there": (6, 7),
         "srv/edited": (5, 6), "srv/all": (44, 45), "srv/all/x": (44, 45), "srv/all/x/y": (44, 45),
     }  # fmt: skip
     assert "srv/kept" not in owners

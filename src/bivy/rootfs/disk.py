@@ -100,7 +100,9 @@ class DiskTree:
     epoch: int
     entries: dict[str, Entry] = field(default_factory=dict)
     _files: dict[str, _File] = field(default_factory=dict)
+    _inodes: dict[int, str] = field(default_factory=dict)
     _owners: dict[Identity, tuple[int | None, int | None]] = field(default_factory=dict)
+    _told: set[int] = field(default_factory=set)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Write entries. A program may have changed what is there: links are never followed, files are replaced.
@@ -235,6 +237,7 @@ class DiskTree:
         else:
             owner = (known[0] if chown.uid is None else chown.uid, known[1] if chown.gid is None else chown.gid)
         self._owners[chown.identity] = owner
+        self._told.add(chown.identity[1])
 
     def _is_as_written(self, chown: Chown, written: _File | None, entry: Entry) -> bool:
         if written is None:
@@ -259,6 +262,8 @@ class DiskTree:
         Raises:
             BivyError: What is there cannot be an entry, or is more than `MOST_BYTES`.
         """
+        # A file's other names come after it.
+        self._inodes = {file.inode: path for path, file in reversed(self._files.items())}
         found = dict(self._scan())
         changed = {path for path, status in found.items() if self._changed(path, status)}
         names: dict[int, list[str]] = {}
@@ -313,12 +318,22 @@ class DiskTree:
         return stat.S_IMODE(status.st_mode) != original.mode or self._read(path, status) != original.content
 
     def _owner(self, path: str, status: os.stat_result, before: Entry | None) -> tuple[int, int]:
-        """Return who owns a file: whom a program gave it to, else who did before, else root."""
-        uid, gid = (before.uid, before.gid) if before else (0, 0)
-        if not self._owners or status.st_ino not in {identity[1] for identity in self._owners}:
+        """Return who owns a file: whom a program gave it to, else who did when it was written, else root."""
+        entry = self._moved(status) or before
+        uid, gid = (entry.uid, entry.gid) if entry else (0, 0)
+        if status.st_ino not in self._told:
             return uid, gid
         told_uid, told_gid = self._owners.get(identify(self.root / path), (None, None))
         return uid if told_uid is None else told_uid, gid if told_gid is None else told_gid
+
+    def _moved(self, status: os.stat_result) -> Entry | None:
+        """Return what a file was written as, whatever it is called now; its number may be another file's meanwhile."""
+        path = self._inodes.get(status.st_ino)
+        if path is None or not stat.S_ISREG(status.st_mode):
+            return None
+        written = self._files[path]
+        same = (written.size, written.modified) == (status.st_size, status.st_mtime_ns)
+        return self.entries[path] if same else None
 
     def _read(self, path: str, status: os.stat_result) -> bytes:
         place = self.root / path

@@ -419,6 +419,8 @@ class _Runner:
             raise
         finally:
             os.close(writing)
+        if listener is None:
+            self.progress.say(f"{name}: this kernel does not tell whom it gives files to: they stay root's")
         try:
             lines = self._attend(reading, listener, root, name)
             return process.wait(), lines
