@@ -97,6 +97,7 @@ class _Draft:
     owners: dict[str, _Owned] = field(default_factory=dict)
     accesses: dict[str, dict[str, Access]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    guarded: dict[str, bool] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
     files: dict[str, Entry] = field(default_factory=dict)
     scripts: dict[str, bytes] = field(default_factory=dict)
@@ -245,7 +246,10 @@ def _script(draft: _Draft, record: InstalledPackage, kind: str, scripts: Mapping
 
 
 def _guarded(draft: _Draft, path: str) -> bool:
-    return protection(draft.rules, folder_of(path)).keeps
+    folder = folder_of(path)
+    if folder not in draft.guarded:
+        draft.guarded[folder] = protection(draft.rules, folder).keeps
+    return draft.guarded[folder]
 
 
 def _take(draft: _Draft, record: InstalledPackage, path: str, final: Mapping[str, set[str]]) -> bool:

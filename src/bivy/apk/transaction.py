@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from bivy.apk import execute, journal, tar
 from bivy.apk.database import (
+    Access,
     InstalledFolder,
     InstalledPackage,
     folders_among,
@@ -214,7 +215,8 @@ def _marked(record: InstalledPackage, marks: Iterable[str]) -> InstalledPackage:
     return replace(record, broken="".join(letter for letter in "fsxS" if letter in broken))
 
 
-def _stage(root: Root, plan: Plan, steps: Sequence[Step], files: dict[str, bytes]) -> None:
+def _stage(root: Root, plan: Plan, steps: Sequence[Step], files: dict[str, bytes]) -> tuple[InstalledPackage, ...]:
+    """Write all that is new beside its place; return what is recorded as installed."""
     staged: dict[str, str] = {}
     incomplete: set[str] = set()
     if plan.scripts:
@@ -222,11 +224,13 @@ def _stage(root: Root, plan: Plan, steps: Sequence[Step], files: dict[str, bytes
     for step in steps:
         if not _stage_step(root, step, plan, staged):
             incomplete.add(step.package)
+    records = plan.installed
     if incomplete:
-        records = (_marked(it, "x") if it.entry.checksum in incomplete else it for it in plan.installed)
+        records = tuple(_marked(it, "x") if it.entry.checksum in incomplete else it for it in records)
         files[_INSTALLED] = format_installed(records).encode()
     for path, content in files.items():
         write_file(root, f"{path}.new", content)
+    return records
 
 
 def _cannot(fault: OSError) -> ApkError:
@@ -262,7 +266,8 @@ class _Run:
         resumed: Whether another process began.
         ids: The root's users and groups; ``None`` until needed, and after a script.
         broken: What went wrong, as apk's letters, by the package's checksum.
-        records: What will be installed, to look folders up in; ``None`` until needed.
+        records: What will be installed, as it was staged; ``None`` until needed where another process staged it.
+        accesses: What the folders get whose owner or mode is to be set; ``None`` until needed.
     """
 
     root: Root
@@ -274,6 +279,7 @@ class _Run:
     broken: dict[str, set[str]]
     ids: tuple[Mapping[str, int], Mapping[str, int]] | None = None
     records: tuple[InstalledPackage, ...] | None = None
+    accesses: dict[str, Access | None] | None = None
 
 
 def _owner_now(run: _Run, step: Step) -> tuple[int, int]:
@@ -376,10 +382,20 @@ def _say(run: _Run, step: Step) -> bool:
     return True
 
 
+def _accesses(run: _Run) -> dict[str, Access | None]:
+    """Return what the folders get whose owner or mode is to be set."""
+    paths = {step.path for step in run.steps if step.action is Action.ACCESS}
+    found: dict[str, list[Access]] = {}
+    for record in _correct_records(run):
+        for folder in folders_among(record, paths):
+            found.setdefault(folder.path, []).append(folder.access)
+    return {path: combine(accesses) for path, accesses in found.items()}
+
+
 def _access(run: _Run, step: Step) -> bool:
-    if run.records is None:
-        run.records = _records(run)
-    wanted = combine(folder.access for record in run.records for folder in folders_among(record, (step.path,)))
+    if run.accesses is None:
+        run.accesses = _accesses(run)
+    wanted = run.accesses.get(step.path)
     if wanted is None:
         return True
     try:
@@ -401,16 +417,26 @@ def _access(run: _Run, step: Step) -> bool:
     return True
 
 
-def _records(run: _Run) -> tuple[InstalledPackage, ...]:
-    """Return what will be installed, or is already where that much has been done, with all that went wrong."""
-    content = run.root.read(f"{_INSTALLED}.new")
-    if content is None:
-        content = run.root.read(_INSTALLED) or b""
+def _recorded(run: _Run) -> tuple[InstalledPackage, ...]:
+    """Return what will be installed, or is already where that much has been done, as it was staged."""
+    if run.records is None:
+        content = run.root.read(f"{_INSTALLED}.new")
+        if content is None:
+            content = run.root.read(_INSTALLED) or b""
+        run.records = read_installed(content.decode())
+    return run.records
+
+
+def _correct_records(run: _Run) -> tuple[InstalledPackage, ...]:
+    """Return what will be installed, with all that went wrong and with the owners that scripts made."""
     owners: dict[str, dict[str, tuple[int, int]]] = {}
     for step in run.steps:
         if step.user and (owner := _owner_now(run, step)) != (step.uid, step.gid):
             owners.setdefault(step.package, {})[step.path] = owner
-    return tuple(_corrected(record, run.broken, owners) for record in read_installed(content.decode()))
+    records = _recorded(run)
+    if not owners and not run.broken:
+        return records
+    return tuple(_corrected(record, run.broken, owners) for record in records)
 
 
 def _corrected(
@@ -442,11 +468,11 @@ def _correct(run: _Run) -> None:
     root, staged = run.root, f"{_INSTALLED}.new"
     if root.status(staged) is None:
         return
-    text = format_installed(_records(run)).encode()
-    if text == root.read(staged):
+    records = _correct_records(run)
+    if records is run.records:
         return
     try:
-        write_file(root, _MARKED, text)
+        write_file(root, _MARKED, format_installed(records).encode())
         folder, name = root.place(_MARKED)
         os.rename(name, staged.rpartition("/")[2], src_dir_fd=folder, dst_dir_fd=folder)
     except OSError as fault:
@@ -572,8 +598,8 @@ def _run_hooks(root: Root, kind: str, options: Options, report: Report) -> None:
             report("error", f"{name}: script {wrong}")
 
 
-def _stage_all(root: Root, state: State, plan: Plan, world: Iterable[object]) -> tuple[list[Step], int]:
-    """Write all that is new beside its place, and decide; return the journal's steps and its open file."""
+def _decide(root: Root, state: State, plan: Plan, world: Iterable[object], options: Options, report: Report) -> _Run:
+    """Write all that is new beside its place, and decide; what is left to do is only to be carried out then."""
     files = _database_files(root, state, plan, world)
     steps = [*plan.steps, *_switches(files)]
     try:
@@ -581,7 +607,7 @@ def _stage_all(root: Root, state: State, plan: Plan, world: Iterable[object]) ->
     except OSError as fault:
         raise _cannot(fault) from None
     try:
-        _stage(root, plan, steps, files)
+        records = _stage(root, plan, steps, files)
         journal.decide(root, prepared)
     except BaseException as fault:
         os.close(prepared)
@@ -591,7 +617,7 @@ def _stage_all(root: Root, state: State, plan: Plan, world: Iterable[object]) ->
         if isinstance(fault, OSError):
             raise _cannot(fault) from None
         raise
-    return steps, prepared
+    return _Run(root, steps, prepared, options.seconds, report, resumed=False, broken={}, records=records)
 
 
 def apply(
@@ -625,11 +651,10 @@ def apply(
     try:
         plan = make_plan(root, state, changes, options, tags or {}, report)
         _run_hooks(root, "pre-commit", options, report)
-        steps, opened = _stage_all(root, state, plan, world)
+        run = _decide(root, state, plan, world, options, report)
     except OSError as fault:
         raise ApkError(f"cannot look at the root: {fault.strerror} ({fault.filename}); nothing was changed") from None
-    run = _Run(root, steps, opened, options.seconds, report, resumed=False, broken={})
-    _commit(run, NOT_YET * len(steps))
+    _commit(run, NOT_YET * len(run.steps))
     _run_hooks(root, "post-commit", options, report)
-    installed = tuple(_corrected(record, run.broken, {}) for record in plan.installed)
+    installed = _correct_records(run)
     return Outcome(_broken(installed), installed)
