@@ -48,6 +48,7 @@ def compose(
     from bivy.oci.config import ImageConfig
     from bivy.oci.image import make_image as image_of
     from bivy.oci.layer import layer_from_tree
+    from bivy.rootfs.disk import memory_folder
     from bivy.rootfs.install import database_tree, install_root
     from bivy.rootfs.scripts import run_scripts
     from bivy.rootfs.tree import merge, normalise
@@ -59,7 +60,8 @@ def compose(
     position = {package.info.name: number for number, package in enumerate(packages)}
     root = replace(root, packages=tuple(sorted(root.packages, key=lambda package: position[package.info.name])))
     scripted = run_scripts(
-        root.trees, root.packages, arch=request.arch, scratch=cache / "work", epoch=epoch,
+        root.trees, root.packages, arch=request.arch, epoch=epoch,
+        scratch=memory_folder(sum(tree.size for tree in root.trees)) or cache / "work",
         below=base.packages if base else (), progress=progress,
     )  # fmt: skip
     root = replace(root, trees=scripted.trees, packages=scripted.packages)
