@@ -20,6 +20,7 @@ from bivy.apk.universe import Source, Universe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+SAME = "same"
 _SIGNS = {
     "Installing": "+",
     "Purging": "-",
@@ -39,14 +40,19 @@ class Question:
     Attributes:
         argv: The command, in words of apk's.
         world: The world before it.
-        installed: What is installed before it, as ``name-version`` or ``name-version@tag``, in order.
-        answer: What genuine apk does then, in short; ``None`` where it says that it cannot.
+        installed: What is installed before it, as ``name-version`` or ``name-version@tag``, in order; without a version,
+            what the last repository has.
+        answer: What genuine apk 2.14.10 does then, in short; ``None`` where it says that it cannot.
+        older: What genuine apk 2.14.4 does, where that is something else.
+        seed: What the scenario was made of.
     """
 
     argv: str
     world: str = ""
     installed: str = ""
     answer: str | None = None
+    older: str | None = SAME
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,9 @@ class Scenario:
         ]
 
     def installed(self, words: str) -> list[InstalledPackage]:
-        pool = {f"{entry.name}-{entry.version}": entry for _, entries in self.repositories for entry in entries}
-        pool.update((f"{entry.name}-{entry.version}", entry) for entry in self.past)
+        now = [entry for _, entries in self.repositories for entry in entries]
+        pool = {entry.name: entry for entry in now}
+        pool.update((f"{entry.name}-{entry.version}", entry) for entry in (*now, *self.past))
         found = []
         for word in words.split():
             name, _, tag = word.partition("@")
@@ -102,13 +109,14 @@ def request_of(universe: Universe, question: Question) -> requests.Request:
     return requests.to_fix(world, names, reinstall=has("r"), upgrade=has("u"), depends=has("d"))
 
 
-def shorten(lines: Iterable[str], *, versions: bool) -> str:
-    """Shorten what apk says that it does: ``Installing bash (5.2-r0)`` is ``+bash``."""
+def shorten(lines: Iterable[str]) -> str:
+    """Shorten what apk says that it does: ``Installing bash (5.2-r0)`` is ``+bash=5.2-r0``."""
     words = []
     for line in lines:
-        verb, name, version = re.match(r"(.*) (\S+) \((.*)\)$", line).groups()  # type: ignore[union-attr]
-        sign = _SIGNS.get(verb, "!")
-        words.append(f"{sign}{name}" + (f"={version.replace(' ', '')}" if versions else ""))
+        match = re.fullmatch(r"(.*) (\S+) \((?:\S+ -> )?(\S+)\)", line)
+        assert match is not None, line
+        verb, name, version = match.groups()
+        words.append(f"{_SIGNS.get(verb, '!')}{name}={version}")
     return " ".join(words)
 
 
@@ -120,10 +128,10 @@ def ask(universe: Universe, question: Question) -> Solution | None:
         return None
 
 
-def bivy_answer(scenario: Scenario, question: Question, *, versions: bool) -> str | None:
+def bivy_answer(scenario: Scenario, question: Question) -> str | None:
     universe = Universe(scenario.sources(), scenario.installed(question.installed))
     found = ask(universe, question)
-    return None if found is None else shorten(map(str, found.changes), versions=versions)
+    return None if found is None else shorten(map(str, found.changes))
 
 
 _SCRIPT = r"""
@@ -137,7 +145,7 @@ done
 
 
 def genuine_answers(
-    bubblewrap: Sequence[str], mount: Path, scenario: Scenario, questions: Sequence[Question], *, versions: bool
+    bubblewrap: Sequence[str], mount: Path, scenario: Scenario, questions: Sequence[Question]
 ) -> list[Question]:
     """Ask genuine apk; what it refuses for another reason than that there is no answer is left out.
 
@@ -146,7 +154,6 @@ def genuine_answers(
         mount: An empty folder.
         scenario: What there is.
         questions: What to ask.
-        versions: Whether answers are to have the versions.
     """
     from bivy.apk.index import write_index
 
@@ -173,7 +180,7 @@ def genuine_answers(
         said = (mount / "cases" / f"{number:05}" / "said").read_text()
         if said.endswith("exit 0\n"):
             lines = [f"{verb} {name} ({version})" for verb, name, version in _LINE.findall(said)]
-            answered.append(replace(question, answer=shorten(lines, versions=versions)))
+            answered.append(replace(question, answer=shorten(lines)))
         elif "unable to select packages" in said:
             answered.append(replace(question, answer=None))
         else:
@@ -192,9 +199,12 @@ def _unsorted_index(text: str, like: bytes) -> bytes:
 
 
 def write_sample(path: Path, questions: Sequence[Question]) -> None:
-    rows = [[question.argv, question.world, question.installed, question.answer] for question in questions]
-    path.write_text("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
+    rows = []
+    for each in questions:
+        rows.append(json.dumps([each.seed, each.argv, each.world, each.installed, each.answer, each.older][: 5 + (each.older != SAME)]))
+    path.write_text("[\n" + ",\n".join(rows) + "\n]\n")
 
 
 def read_sample(path: Path) -> list[Question]:
-    return [Question(*row) for row in json.loads(path.read_text())]
+    rows = json.loads(path.read_text())
+    return [Question(*fields, seed=seed) for seed, *fields in rows]

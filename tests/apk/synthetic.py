@@ -14,6 +14,7 @@ from bivy.apk.solver import solve
 from bivy.apk.universe import Source, Universe
 from tests.apk.questions import Question, Scenario
 
+PER_SCENARIO = 20
 _STEMS = ("busy", "lua", "perl", "zlib", "mesa", "py", "x", "Qt", "gtk", "ssl")
 _ENDS = ("", "-libs", "-doc", "-dev", "5.1", "+", "_x")
 _VERSIONS = ("1.0-r0", "1.0-r1", "1.2_rc1-r0", "1.2-r0", "2.0-r0", "2.0.1-r3")
@@ -166,5 +167,5 @@ def make_questions(seed: int, scenario: Scenario, number: int) -> list[Question]
             words += ["--ignore"] if len(words) == 2 and make.may(0.3) else []
         else:
             words = [make.random.choice(("", "-r", "-u", "-d", "-d -u"))] + make.random.sample(names, 1)
-        found.append(Question(" ".join([command, *(word for word in words if word)]), world, installed))
+        found.append(Question(" ".join([command, *(word for word in words if word)]), world, installed, seed=seed))
     return found
