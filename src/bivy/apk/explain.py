@@ -31,9 +31,9 @@ def _some(words: Sequence[str]) -> str:
 class _Requirers:
     """Who asks for what, of all that was chosen."""
 
-    def __init__(self, problem: Problem, chosen: Sequence[Option]) -> None:
+    def __init__(self, world: Sequence[Need], chosen: Sequence[Option]) -> None:
         self._by_name: dict[Name, list[tuple[Dependency, Option | None]]] = {}
-        for name, dependency in problem.world:
+        for name, dependency in world:
             self._by_name.setdefault(name, []).append((dependency, None))
         for option in chosen:
             for name, dependency in option.needs:
@@ -156,18 +156,19 @@ def _hint(messages: str) -> str:
     return "ask for other versions, or leave out one of what conflicts"
 
 
-def explain(problem: Problem, changes: Sequence[Change]) -> UnsolvableError:
+def explain(problem: Problem, world: Sequence[Need], changes: Sequence[Change]) -> UnsolvableError:
     """Return why a problem has no answer.
 
     Args:
         problem: The problem, after the attempt to decide everything in it.
+        world: What is asked for.
         changes: What would have been done.
     """
     chosen = [problem.option(change.new) for change in changes if change.new is not None]
-    requirers = _Requirers(problem, chosen)
+    requirers = _Requirers(world, chosen)
     lines: list[str] = []
     told: set[Name] = set()
-    for needs in (problem.world, *(option.needs for option in chosen)):
+    for needs in (world, *(option.needs for option in chosen)):
         for name in _names_without(needs):
             if name not in told:
                 told.add(name)
