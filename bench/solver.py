@@ -17,11 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bivy.apk.universe import Universe
-from bivy.sandbox import find_bubblewrap
 from tests.apk import questions as asking
 from tests.apk.real import real_questions, real_scenario
 from tests.apk.synthetic import PER_SCENARIO, make_questions, make_scenario
+
+from bivy.apk.universe import Universe
+from bivy.sandbox import find_bubblewrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

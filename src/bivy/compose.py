@@ -11,6 +11,7 @@ import msgspec
 
 from bivy import __version__
 from bivy.apk.database import database_entries
+from bivy.apk.dependency import name_of
 from bivy.apk.package import read_package
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
@@ -211,9 +212,7 @@ def _licenses(packages: Sequence[Package]) -> str:
 
 
 def _provider(providers: Mapping[str, Package], dependency: str, by: str) -> Package:
-    name = dependency
-    for sign in "<>=~":
-        name = name.partition(sign)[0]
+    name = name_of(dependency)
     if name not in providers:
         raise BivyError(
             f"{by} needs {dependency}, which no package provides",

@@ -30,7 +30,9 @@ _SIGNS = {
     "Reinstalling": "*",
     "Updating pinning": "@",
 }
-_LINE = re.compile(r"^\(\d+/\d+\) ((?:\[APK unavailable, skipped\] )?[A-Z][a-z]+(?: pinning)?) (\S+) \((.*)\)$", re.MULTILINE)
+_LINE = re.compile(
+    r"^\(\d+/\d+\) ((?:\[APK unavailable, skipped\] )?[A-Z][a-z]+(?: pinning)?) (\S+) \((.*)\)$", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Question:
     Attributes:
         argv: The command, in words of apk's.
         world: The world before it.
-        installed: What is installed before it, as ``name-version`` or ``name-version@tag``, in order; without a version,
-            what the last repository has.
+        installed: What is installed before it, as ``name-version`` or ``name-version@tag``, in order; where it has
+            no version, it is what the last repository has.
         answer: What genuine apk 2.14.10 does then, in short; ``None`` where it says that it cannot.
         older: What genuine apk 2.14.4 does, where that is something else.
         seed: What the scenario was made of.
@@ -161,14 +163,16 @@ def genuine_answers(
     for number, (tag, entries) in enumerate(scenario.repositories):
         folder = mount / f"repository{number}" / "x86_64"
         folder.mkdir(parents=True)
-        (folder / "APKINDEX.tar.gz").write_bytes(_unsorted_index(scenario.text_of(number), write_index(entries[:1], "x")))
+        (folder / "APKINDEX.tar.gz").write_bytes(
+            _unsorted_index(scenario.text_of(number), write_index(entries[:1], "x"))
+        )
         places.append(f"@{tag} /mnt/repository{number}" if tag else f"/mnt/repository{number}")
     (mount / "repositories").write_text("\n".join(places) + "\n")
     (mount / "ask").write_text(_SCRIPT)
     for number, question in enumerate(questions):
         root = mount / "cases" / f"{number:05}"
-        for folder in ("etc/apk", "lib/apk/db", "var/cache/apk"):
-            (root / folder).mkdir(parents=True)
+        for path in ("etc/apk", "lib/apk/db", "var/cache/apk"):
+            (root / path).mkdir(parents=True)
         (root / "etc/apk/world").write_text("\n".join(question.world.split()) + "\n")
         packages = scenario.installed(question.installed)
         text = "".join(format_installed([package]) for package in packages)
@@ -198,13 +202,15 @@ def _unsorted_index(text: str, like: bytes) -> bytes:
     return segments.compress(tar.write_members([entry]) + tar.end_of_archive())
 
 
+def _row(question: Question) -> list[object]:
+    known = [question.seed, question.argv, question.world, question.installed, question.answer]
+    return known if question.older == SAME else [*known, question.older]
+
+
 def write_sample(path: Path, questions: Sequence[Question]) -> None:
-    rows = []
-    for each in questions:
-        rows.append(json.dumps([each.seed, each.argv, each.world, each.installed, each.answer, each.older][: 5 + (each.older != SAME)]))
+    rows = [json.dumps(_row(each)) for each in questions]
     path.write_text("[\n" + ",\n".join(rows) + "\n]\n")
 
 
 def read_sample(path: Path) -> list[Question]:
-    rows = json.loads(path.read_text())
-    return [Question(*fields, seed=seed) for seed, *fields in rows]
+    return [replace(Question(*fields), seed=seed) for seed, *fields in json.loads(path.read_text())]

@@ -33,7 +33,7 @@ def real_scenario(index: Path) -> Scenario:
     return Scenario([("", entries)], [_older(entry) for entry in entries])
 
 
-def _state(scenario: Scenario, universe: Universe, draw: random.Random, names: list[str]) -> tuple[str, str]:
+def _state(universe: Universe, draw: random.Random, names: list[str]) -> tuple[str, str]:
     while True:
         words = ["alpine-base", *draw.sample(names, draw.randint(1, 4))]
         found = ask(universe, Question("add " + " ".join(words)))
@@ -62,7 +62,7 @@ def real_questions(scenario: Scenario, seed: int, number: int) -> list[Question]
     found: list[Question] = []
     while len(found) < number:
         if len(found) % 4 == 3:
-            world, installed = _state(scenario, universe, draw, names)
+            world, installed = _state(universe, draw, names)
             bare = [word.removesuffix(f"-{OLD}") for word in installed.split()]
             assert parse_world(world)
             found.append(Question(_command(draw, names, bare), world, installed))

@@ -110,7 +110,10 @@ def _with_versions_once(scenario: Scenario) -> Scenario:
     """Let a name and a version mean one package, so that questions can say what is installed by them."""
     known: dict[tuple[str, str], IndexEntry] = {}
     repositories = [
-        (tag, list({entry.checksum: known.setdefault((entry.name, entry.version), entry) for entry in entries}.values()))
+        (
+            tag,
+            list({entry.checksum: known.setdefault((entry.name, entry.version), entry) for entry in entries}.values()),
+        )
         for tag, entries in scenario.repositories
     ]
     repositories = [(tag, list(dict.fromkeys(entries))) for tag, entries in repositories]
@@ -140,8 +143,9 @@ def _state(make: _Maker, scenario: Scenario, tags: list[str]) -> tuple[str, str]
             found = solve(Universe(sources), list(world))
         except UnsolvableError:
             continue
-        installed = sorted(found.changes, key=lambda change: (change.new.name.lower(), change.new.name))
-        listed = (f"{change.new}@{change.tag}" if change.tag else f"{change.new}" for change in installed)
+        tags_of = {change.new: change.tag for change in found.changes}
+        installed = sorted(found.packages, key=lambda each: (each.name.lower(), each.name))
+        listed = (f"{each}@{tags_of[each]}" if tags_of[each] else f"{each}" for each in installed)
         return " ".join(map(str, world)), " ".join(listed)
     return "", ""
 
@@ -166,6 +170,6 @@ def make_questions(seed: int, scenario: Scenario, number: int) -> list[Question]
             words += make.random.sample(names, 1) if make.may(0.3) else []
             words += ["--ignore"] if len(words) == 2 and make.may(0.3) else []
         else:
-            words = [make.random.choice(("", "-r", "-u", "-d", "-d -u"))] + make.random.sample(names, 1)
+            words = [make.random.choice(("", "-r", "-u", "-d", "-d -u")), *make.random.sample(names, 1)]
         found.append(Question(" ".join([command, *(word for word in words if word)]), world, installed, seed=seed))
     return found

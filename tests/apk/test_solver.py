@@ -41,8 +41,8 @@ def package(name: str, depends: str = "", **more: object) -> IndexEntry:
     return IndexEntry(name=name, checksum=checksum, **entry)  # type: ignore[arg-type]
 
 
-def source(*packages: IndexEntry, tag: str = "", **more: bool) -> Source:
-    return Source("\n".join(map(format_index_entry, packages)), tag, **more)
+def source(*packages: IndexEntry, tag: str = "", available: bool = True) -> Source:
+    return Source("\n".join(map(format_index_entry, packages)), tag, available=available)
 
 
 def universe(*packages: IndexEntry, installed: Sequence[IndexEntry] = ()) -> Universe:
@@ -213,7 +213,9 @@ def test_a_package_that_takes_another_s_name_replaces_it() -> None:
 
 
 def tagged() -> Universe:
-    return Universe([source(package("a", "b"), package("b=1-r0")), source(package("a=2-r0", "b"), package("b=2-r0"), tag="edge")])
+    return Universe(
+        [source(package("a", "b"), package("b=1-r0")), source(package("a=2-r0", "b"), package("b=2-r0"), tag="edge")]
+    )
 
 
 def test_a_repository_with_a_tag_is_used_for_what_is_asked_for_with_it() -> None:

@@ -238,8 +238,7 @@ class Problem:
         """Return the packages that have or provide a name, in the order in which they were read."""
         if name.providers is None:
             name.providers = tuple(
-                Provider(self.option(candidate), version)
-                for candidate, version in self.universe.providers(name.text)
+                Provider(self.option(candidate), version) for candidate, version in self.universe.providers(name.text)
             )
         return name.providers
 

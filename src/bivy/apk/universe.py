@@ -298,7 +298,9 @@ class Universe:
 
     def installed_named(self, name: str) -> Candidate | None:
         """Return the installed package of a name; ``None`` where there is none."""
-        return next((each for each in self.named(name) if each.installed), None) if name in self._installed_named else None
+        return (
+            next((each for each in self.named(name) if each.installed), None) if name in self._installed_named else None
+        )
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all packages, in the order in which they were read."""

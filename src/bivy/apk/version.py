@@ -171,7 +171,9 @@ def satisfies(version: str, operator: str, wanted: str) -> bool:
         case ">~":
             return order > 0 or _agree(version, wanted)
         case _:
-            raise ApkError(f"unknown operator {operator!r} before version {wanted}", hint="known are = < > <= >= ~ <~ >~")
+            raise ApkError(
+                f"unknown operator {operator!r} before version {wanted}", hint="known are = < > <= >= ~ <~ >~"
+            )
 
 
 @functools.total_ordering

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bivy.apk.dependency import name_of
 from bivy.arch import Arch, build_machine
 from bivy.build.recipe import RECIPES, Recipe, RecipeData, load_recipe, resolve_variables, select_version
 from bivy.build.toolchain import Toolchain, find_toolchain
@@ -108,7 +109,7 @@ def plan(
             continue
         seen.add(recipe.name)
         planner.node(recipe, ())
-        waiting += [_bare(name) for name in _runtime_names(recipe)]
+        waiting += [name_of(name) for name in _runtime_names(recipe)]
         waiting += list(recipe.data.makedepends)
     return list(planner.nodes.values())
 
@@ -150,13 +151,6 @@ class _Planner:
 def _runtime_names(recipe: Recipe) -> list[str]:
     names = [*recipe.data.depends, *(name for sub in recipe.data.subpackages for name in sub.depends)]
     return [name for name in names if ":" not in name and not name.startswith(("!", "/"))]
-
-
-def _bare(dependency: str) -> str:
-    """Take the version off a dependency: ``zlib>=1.3`` is ``zlib``."""
-    for sign in "<>=~":
-        dependency = dependency.partition(sign)[0]
-    return dependency
 
 
 def _key(recipe: Recipe, toolchain: Toolchain, needs: Iterable[Node]) -> str:

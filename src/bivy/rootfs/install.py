@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bivy.apk.dependency import name_of
 from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
 from bivy.rootfs.tree import Tree, parents_of
@@ -66,15 +67,11 @@ def _supersedes(package: Package, owner: Package, entry: Entry, known: Entry) ->
         return False
     if replace(entry, mtime=known.mtime) == known:
         return False
-    if owner.info.name in _names(package.info.replaces):
+    if owner.info.name in map(name_of, package.info.replaces):
         return True
-    if package.info.name in _names(owner.info.replaces):
+    if package.info.name in map(name_of, owner.info.replaces):
         return False
     raise BivyError(
         f"/{entry.path} is in two packages, {owner.info.name} and {package.info.name}",
         hint="one of the recipes has to leave it out, or to say `replaces`",
     )
-
-
-def _names(replaces: Sequence[str]) -> set[str]:
-    return {word.partition("<")[0].partition("=")[0].partition(">")[0].partition("~")[0] for word in replaces}
