@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bivy.apk.index import write_index
 from bivy.apk.info import PackageInfo
@@ -35,9 +35,8 @@ def small_package(
     **info: object,
 ) -> bytes:
     """Return an unsigned package with what a test cares for in it."""
-    described = PackageInfo(
-        **{"name": name, "version": version, "arch": arch, "build_date": DATE, "license": "MIT", **info}
-    )
+    known: dict[str, Any] = {"name": name, "version": version, "arch": arch, "build_date": DATE, "license": "MIT"}
+    described = PackageInfo(**{**known, **info})
     return write_package(described, entries, scripts)
 
 

@@ -20,6 +20,7 @@ from bivy.apk.universe import Source, Universe
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+SAME = "same"
 _SIGNS = {
     "Installing": "+",
     "Purging": "-",
@@ -41,14 +42,19 @@ class Question:
     Attributes:
         argv: The command, in words of apk's.
         world: The world before it.
-        installed: What is installed before it, as ``name-version`` or ``name-version@tag``, in order.
-        answer: What genuine apk does then, in short; ``None`` where it says that it cannot.
+        installed: What is installed before it, as ``name-version`` or ``name-version@tag``, in order; where it has
+            no version, it is what the last repository has.
+        answer: What genuine apk 2.14.10 does then, in short; ``None`` where it says that it cannot.
+        older: What genuine apk 2.14.4 does, where that is something else.
+        seed: What the scenario was made of.
     """
 
     argv: str
     world: str = ""
     installed: str = ""
     answer: str | None = None
+    older: str | None = SAME
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,9 @@ class Scenario:
         ]
 
     def installed(self, words: str) -> list[InstalledPackage]:
-        pool = {f"{entry.name}-{entry.version}": entry for _, entries in self.repositories for entry in entries}
-        pool.update((f"{entry.name}-{entry.version}", entry) for entry in self.past)
+        now = [entry for _, entries in self.repositories for entry in entries]
+        pool = {entry.name: entry for entry in now}
+        pool.update((f"{entry.name}-{entry.version}", entry) for entry in (*now, *self.past))
         found = []
         for word in words.split():
             name, _, tag = word.partition("@")
@@ -104,13 +111,14 @@ def request_of(universe: Universe, question: Question) -> requests.Request:
     return requests.to_fix(world, names, reinstall=has("r"), upgrade=has("u"), depends=has("d"))
 
 
-def shorten(lines: Iterable[str], *, versions: bool) -> str:
-    """Shorten what apk says that it does: ``Installing bash (5.2-r0)`` is ``+bash``."""
+def shorten(lines: Iterable[str]) -> str:
+    """Shorten what apk says that it does: ``Installing bash (5.2-r0)`` is ``+bash=5.2-r0``."""
     words = []
     for line in lines:
-        verb, name, version = re.match(r"(.*) (\S+) \((.*)\)$", line).groups()  # type: ignore[union-attr]
-        sign = _SIGNS.get(verb, "!")
-        words.append(f"{sign}{name}" + (f"={version.replace(' ', '')}" if versions else ""))
+        match = re.fullmatch(r"(.*) (\S+) \((?:\S+ -> )?(\S+)\)", line)
+        assert match is not None, line
+        verb, name, version = match.groups()
+        words.append(f"{_SIGNS.get(verb, '!')}{name}={version}")
     return " ".join(words)
 
 
@@ -122,10 +130,10 @@ def ask(universe: Universe, question: Question) -> Solution | None:
         return None
 
 
-def bivy_answer(scenario: Scenario, question: Question, *, versions: bool) -> str | None:
+def bivy_answer(scenario: Scenario, question: Question) -> str | None:
     universe = Universe(scenario.sources(), scenario.installed(question.installed))
     found = ask(universe, question)
-    return None if found is None else shorten(map(str, found.changes), versions=versions)
+    return None if found is None else shorten(map(str, found.changes))
 
 
 _SCRIPT = r"""
@@ -139,7 +147,7 @@ done
 
 
 def genuine_answers(
-    bubblewrap: Sequence[str], mount: Path, scenario: Scenario, questions: Sequence[Question], *, versions: bool
+    bubblewrap: Sequence[str], mount: Path, scenario: Scenario, questions: Sequence[Question]
 ) -> list[Question]:
     """Ask genuine apk; what it refuses for another reason than that there is no answer is left out.
 
@@ -148,7 +156,6 @@ def genuine_answers(
         mount: An empty folder.
         scenario: What there is.
         questions: What to ask.
-        versions: Whether answers are to have the versions.
     """
     from bivy.apk.index import write_index
 
@@ -164,8 +171,8 @@ def genuine_answers(
     (mount / "ask").write_text(_SCRIPT)
     for number, question in enumerate(questions):
         root = mount / "cases" / f"{number:05}"
-        for folder in ("etc/apk", "lib/apk/db", "var/cache/apk"):
-            (root / folder).mkdir(parents=True)
+        for path in ("etc/apk", "lib/apk/db", "var/cache/apk"):
+            (root / path).mkdir(parents=True)
         (root / "etc/apk/world").write_text("\n".join(question.world.split()) + "\n")
         packages = scenario.installed(question.installed)
         text = "".join(format_installed([package]) for package in packages)
@@ -177,7 +184,7 @@ def genuine_answers(
         said = (mount / "cases" / f"{number:05}" / "said").read_text()
         if said.endswith("exit 0\n"):
             lines = [f"{verb} {name} ({version})" for verb, name, version in _LINE.findall(said)]
-            answered.append(replace(question, answer=shorten(lines, versions=versions)))
+            answered.append(replace(question, answer=shorten(lines)))
         elif "unable to select packages" in said:
             answered.append(replace(question, answer=None))
         else:
@@ -195,10 +202,15 @@ def _unsorted_index(text: str, like: bytes) -> bytes:
     return segments.compress(tar.write_members([entry]) + tar.end_of_archive())
 
 
+def _row(question: Question) -> list[object]:
+    known = [question.seed, question.argv, question.world, question.installed, question.answer]
+    return known if question.older == SAME else [*known, question.older]
+
+
 def write_sample(path: Path, questions: Sequence[Question]) -> None:
-    rows = [[question.argv, question.world, question.installed, question.answer] for question in questions]
-    path.write_text("[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n")
+    rows = [json.dumps(_row(each)) for each in questions]
+    path.write_text("[\n" + ",\n".join(rows) + "\n]\n")
 
 
 def read_sample(path: Path) -> list[Question]:
-    return [Question(*row) for row in json.loads(path.read_text())]
+    return [replace(Question(*fields), seed=seed) for seed, *fields in json.loads(path.read_text())]

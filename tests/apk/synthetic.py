@@ -14,6 +14,7 @@ from bivy.apk.solver import solve
 from bivy.apk.universe import Source, Universe
 from tests.apk.questions import Question, Scenario
 
+PER_SCENARIO = 20
 _STEMS = ("busy", "lua", "perl", "zlib", "mesa", "py", "x", "Qt", "gtk", "ssl")
 _ENDS = ("", "-libs", "-doc", "-dev", "5.1", "+", "_x")
 _VERSIONS = ("1.0-r0", "1.0-r1", "1.2_rc1-r0", "1.2-r0", "2.0-r0", "2.0.1-r3")
@@ -142,8 +143,9 @@ def _state(make: _Maker, scenario: Scenario, tags: list[str]) -> tuple[str, str]
             found = solve(Universe(sources), list(world))
         except UnsolvableError:
             continue
-        installed = sorted(found.changes, key=lambda change: (change.new.name.lower(), change.new.name))
-        listed = (f"{change.new}@{change.tag}" if change.tag else f"{change.new}" for change in installed)
+        tags_of = {change.new: change.tag for change in found.changes}
+        installed = sorted(found.packages, key=lambda each: (each.name.lower(), each.name))
+        listed = (f"{each}@{tags_of[each]}" if tags_of[each] else f"{each}" for each in installed)
         return " ".join(map(str, world)), " ".join(listed)
     return "", ""
 
@@ -168,6 +170,6 @@ def make_questions(seed: int, scenario: Scenario, number: int) -> list[Question]
             words += make.random.sample(names, 1) if make.may(0.3) else []
             words += ["--ignore"] if len(words) == 2 and make.may(0.3) else []
         else:
-            words = [make.random.choice(("", "-r", "-u", "-d", "-d -u"))] + make.random.sample(names, 1)
-        found.append(Question(" ".join([command, *(word for word in words if word)]), world, installed))
+            words = [make.random.choice(("", "-r", "-u", "-d", "-d -u")), *make.random.sample(names, 1)]
+        found.append(Question(" ".join([command, *(word for word in words if word)]), world, installed, seed=seed))
     return found

@@ -211,15 +211,17 @@ def test_a_mirror_that_breaks_off_in_the_middle_leaves_nothing(tmp_path: Path, s
     with serve() as site:
         for path in (main / ARCH).iterdir():
             content = path.read_bytes()
-            site.files[f"/alpine/v3.24/main/{ARCH}/{path.name}"] = (
-                content[: len(content) // 2] if path.name.startswith("apk-tools") else content
-            )
-        done = bivy(*mirror.words(tmp_path / "dist", "--mirror", site.url("/alpine")), check=False)
+            site.files[f"/whole/v3.24/main/{ARCH}/{path.name}"] = content
+            cut = content[: len(content) // 2] if path.name.startswith("apk-tools") else content
+            site.files[f"/cut/v3.24/main/{ARCH}/{path.name}"] = cut
+        done = bivy(*mirror.words(tmp_path / "dist", "--mirror", site.url("/cut")), check=False)
         assert done.returncode == 1
         assert "apk-tools-3.0.8-r0" in done.stderr
         assert not (tmp_path / "dist").exists()
-        words = mirror.words(tmp_path / "dist", "--mirror", site.url("/alpine"), "--mirror", str(mirror.folder))
-        assert "apk-tools-3.0.8-r0" in bivy(*words).stderr
+        both = ["--mirror", site.url("/cut"), "--mirror", site.url("/whole")]
+        said = bivy(*mirror.words(tmp_path / "dist", *both)).stderr
+        assert "WARNING: apk-tools-3.0.8-r0: " in said
+        assert f"trying {site.url('/whole')}" in said
 
 
 def test_options_for_alpine_without_alpine_are_refused(tmp_path: Path) -> None:

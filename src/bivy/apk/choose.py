@@ -288,7 +288,7 @@ class _Chooser:
             self._decide(self._next())
 
     def _next(self) -> Name:
-        """Return the name to decide about: one without a choice, or else what depends on others rather than they on it."""
+        """Return the name to decide about: one without a choice, or else one that was reached late."""
         best: Name | None = None
         best_rank = (False, False, 0)
         for name in reversed(self._open):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bivy.apk.changes import Change, order_changes
 from bivy.apk.choose import choose
+from bivy.apk.errors import ApkError
 from bivy.apk.problem import Need, Prefer, Problem
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ def _by_display(dependency: Dependency) -> tuple[str, str]:
     return dependency.name.lower(), dependency.name
 
 
+def _check_tags(universe: Universe, world: Sequence[Dependency]) -> None:
+    for each in world:
+        if each.tag and not universe.repositories_tagged(each.tag):
+            raise ApkError(
+                f"{each}: no repository has the tag @{each.tag}",
+                hint="a repository gets it in /etc/apk/repositories: @tag, a blank, and its address",
+            )
+
+
 def solve(universe: Universe, world: Sequence[Dependency], options: SolverOptions | None = None) -> Solution:
     """Return which packages a world means, and what has to be done so that they are there.
 
@@ -78,6 +88,8 @@ def solve(universe: Universe, world: Sequence[Dependency], options: SolverOption
         ApkError: An index does not describe one of the packages as it has to.
     """
     options = options or SolverOptions()
+    if not options.force:
+        _check_tags(universe, world)
     ordered = sorted(world, key=_by_display)
     given_up: list[Dependency] = []
     asked = {name: int(wish) for name, wish in options.asked.items()}
@@ -98,7 +110,7 @@ def solve(universe: Universe, world: Sequence[Dependency], options: SolverOption
             break
         broken = [need.dependency for need in kept if _is_broken(need)] if options.force else []
         if not broken:
-            raise _unsolvable(problem, changes)
+            raise _unsolvable(problem, kept, changes)
         given_up += broken
         asked = dict.fromkeys(asked, 0)
     packages = tuple(change.new for change in changes if change.new is not None)
@@ -109,7 +121,8 @@ def _is_broken(need: Need) -> bool:
     return need.name.chosen is None or need.name.chosen.option.faulty
 
 
-def _unsolvable(problem: Problem, changes: Sequence[Change]) -> Exception:
+def _unsolvable(problem: Problem, world: Sequence[Need], changes: Sequence[Change]) -> Exception:
+    # Most have an answer, and need not wait for the code that explains why there is none.
     from bivy.apk.explain import explain
 
-    return explain(problem, changes)
+    return explain(problem, world, changes)
