@@ -1,16 +1,3 @@
-<<<<<<< HEAD
-"""x."""
-
-from bivy.apk.errors import ApkError
-
-
-class UnsolvableError(ApkError):
-    """."""
-
-
-def explain(problem, changes):
-    return UnsolvableError("no")
-=======
 """Say why a world cannot be had, package by package, so that a person sees what to change."""
 
 from __future__ import annotations
@@ -191,4 +178,3 @@ def explain(problem: Problem, world: Sequence[Need], changes: Sequence[Change]) 
         lines += _package(problem, option, together, requirers)
     message = "\n".join(["unable to select packages:", *(lines or ["  what is asked for excludes itself"])])
     return UnsolvableError(message, hint=_hint(message))
->>>>>>> solver

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-<<<<<<< HEAD
 from bivy.apk import tar, version
 from bivy.apk.database import Recorded, database_entries
 from bivy.apk.dependency import parse_dependency
-=======
-from bivy.apk.dependency import name_of
->>>>>>> solver
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.package import format_checksum
 from bivy.errors import BivyError
@@ -146,7 +142,6 @@ def _own(entry: Entry, owners: Mapping[str, _Owner], packages: Mapping[str, Pack
     return replace(original, path=entry.path)
 
 
-<<<<<<< HEAD
 def _place(owner: _Owner, entry: Entry, known: Entry | None, owners: Mapping[str, _Owner]) -> Entry | None:
     """Say where a package's entry goes; nowhere where what is there stays."""
     if known is None:
@@ -175,17 +170,6 @@ def _was_changed(known: Entry, owner: _Owner | None) -> bool:
     if owner is None:
         return True
     if owner.checksums is None:
-=======
-def _supersedes(package: Package, owner: Package, entry: Entry, known: Entry) -> bool:
-    """Tell whether a package's entry takes the place of another package's."""
-    if entry.kind is Kind.DIRECTORY and known.kind is Kind.DIRECTORY:
-        return False
-    if replace(entry, mtime=known.mtime) == known:
-        return False
-    if owner.info.name in map(name_of, package.info.replaces):
-        return True
-    if package.info.name in map(name_of, owner.info.replaces):
->>>>>>> solver
         return False
     checksum = tar.checksum_of(known)
     return checksum is not None and owner.checksums.get(known.path) != format_checksum(checksum)
@@ -270,7 +254,6 @@ def _as_owned(package: Package, owners: Mapping[str, _Owner]) -> Package:
         for entry in package.entries
         if entry.path not in lost
     )
-<<<<<<< HEAD
     return replace(package, entries=tuple(kept))
 
 
@@ -296,5 +279,3 @@ def _without_files(package: InstalledPackage, lost: set[str]) -> InstalledPackag
         for folder in package.folders
     )  # fmt: skip
     return replace(package, folders=folders)
-=======
->>>>>>> solver
