@@ -45,7 +45,7 @@ class Cache:
     def index_path(self, address: str) -> str:
         """Return where the index of an address is kept."""
         digest = hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
-        return os.path.join(self.folder, f"APKINDEX.{digest[: 2 * _HASH_BYTES]}.tar.gz")  # noqa: PTH118
+        return os.path.join(self.folder, f"APKINDEX.{digest[: 2 * _HASH_BYTES]}.tar.gz")
 
     def package_path(self, entry: Listed) -> str:
         """Return where a package is kept.
@@ -60,7 +60,7 @@ class Cache:
             digest = b""
         if len(digest) != 20 or not entry.checksum.startswith("Q1"):
             raise ApkError(f"an index lists {name} with a checksum that is none: {entry.checksum!r}")
-        return os.path.join(self.folder, f"{name}.{digest[:_HASH_BYTES].hex()}.apk")  # noqa: PTH118
+        return os.path.join(self.folder, f"{name}.{digest[:_HASH_BYTES].hex()}.apk")
 
     def keep(self, path: str, content: bytes) -> None:
         """Write a file of the cache: whole, or not at all.
@@ -70,17 +70,17 @@ class Cache:
         Raises:
             OSError: It cannot be written; what was there before still is.
         """
-        os.makedirs(self.folder, exist_ok=True)  # noqa: PTH103
+        os.makedirs(self.folder, exist_ok=True)
         name = f"{_TEMPORARY}{os.getpid()}-{os.urandom(6).hex()}"
-        temporary = os.path.join(self.folder, name)  # noqa: PTH118
+        temporary = os.path.join(self.folder, name)
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
-            os.replace(temporary, path)  # noqa: PTH105
+            os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
+                os.unlink(temporary)
             raise
 
     def sweep(self) -> None:
@@ -88,13 +88,13 @@ class Cache:
         with contextlib.suppress(OSError), os.scandir(self.folder) as found:
             for item in found:
                 if item.name.startswith(_TEMPORARY) and time.time() - item.stat().st_mtime > _ABANDONED:
-                    os.unlink(item.path)  # noqa: PTH108
+                    os.unlink(item.path)
 
 
 def fetched_at(path: str) -> float | None:
     """Return when a file of the cache was fetched, in seconds since 1970; ``None`` where it is not there."""
     try:
-        return os.stat(path).st_mtime  # noqa: PTH116
+        return os.stat(path).st_mtime
     except OSError:
         return None
 
@@ -118,18 +118,18 @@ def _resolve(root: str, path: str) -> str | None:
         if part == "..":
             resolved = resolved[:-1]
             continue
-        here = os.path.join(root, *resolved, part)  # noqa: PTH118
-        if not os.path.islink(here):  # noqa: PTH114
+        here = os.path.join(root, *resolved, part)
+        if not os.path.islink(here):
             resolved.append(part)
             continue
         links += 1
         if links > _MOST_LINKS:
             return None
-        target = os.readlink(here)  # noqa: PTH115
+        target = os.readlink(here)
         if target.startswith("/"):
             resolved = []
         pending = target.split("/") + pending
-    return os.path.join(root, *resolved)  # noqa: PTH118
+    return os.path.join(root, *resolved)
 
 
 def cache_of_root(root: str = "/", folder: str = _WHOLE) -> Cache:
@@ -143,6 +143,6 @@ def cache_of_root(root: str = "/", folder: str = _WHOLE) -> Cache:
         folder: What is looked for instead of ``etc/apk/cache`` (``--cache-dir``).
     """
     whole = _resolve(root, folder)
-    if whole and os.path.isdir(whole):  # noqa: PTH112
+    if whole and os.path.isdir(whole):
         return Cache(whole)
-    return Cache(_resolve(root, _INDEXES) or os.path.join(root, _INDEXES), packages=False)  # noqa: PTH118
+    return Cache(_resolve(root, _INDEXES) or os.path.join(root, _INDEXES), packages=False)

@@ -20,7 +20,7 @@ _LONGEST_PAUSE = 0.02
 
 def _through_interpreter(path: str, arguments: Sequence[str]) -> None:
     """Start a script by its interpreter, which works where the file system does not allow to execute."""
-    with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not loaded at start
+    with open(path, "rb") as file:
         first = file.readline(256)
     words = first[2:].decode(errors="surrogateescape").split(maxsplit=1) if first.startswith(b"#!") else []
     if words:

@@ -47,7 +47,7 @@ def load_keys(folder: str | os.PathLike[str], say: Callable[[str], None] = lambd
     """
     path = os.fspath(folder)
     try:
-        names = sorted(os.listdir(path))  # noqa: PTH208 # pathlib stays out of start-up
+        names = sorted(os.listdir(path))  # pathlib stays out of start-up
     except FileNotFoundError:
         return {}
     except OSError as fault:
@@ -56,7 +56,7 @@ def load_keys(folder: str | os.PathLike[str], say: Callable[[str], None] = lambd
     for name in names:
         if name.startswith("."):
             continue
-        file = os.path.join(path, name)  # noqa: PTH118
+        file = os.path.join(path, name)
         try:
             key = _read_key(file)
         except OSError as fault:

@@ -342,7 +342,7 @@ def _place(root: str, path: str) -> Path:
     """Return where an entry goes, after following the folder's own links; never outside `root`."""
     from pathlib import Path
 
-    parent = os.path.realpath(os.path.join(root, _parent(path)), strict=True)  # noqa: PTH118
+    parent = os.path.realpath(os.path.join(root, _parent(path)), strict=True)
     if parent != root and not parent.startswith(root.rstrip("/") + "/"):
         raise ApkError(f"{path} would be written to {parent}, outside {root}: a link leads there")
     return Path(parent, path.rpartition("/")[2])

@@ -124,7 +124,7 @@ def read_repositories_file(path: str) -> list[Repository]:
         ApkError: It cannot be read, or a line is none.
     """
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 # pathlib stays out of start-up
+        with open(path, encoding="utf-8") as file:  # pathlib stays out of start-up
             text = file.read()
     except OSError as fault:
         raise ApkError(f"cannot read the repositories {path}: {fault.strerror}") from None
@@ -134,15 +134,15 @@ def read_repositories_file(path: str) -> list[Repository]:
 
 
 def _files(root: str) -> Iterator[str]:
-    main = os.path.join(root, "etc/apk/repositories")  # noqa: PTH118
-    if os.path.exists(main):  # noqa: PTH110
+    main = os.path.join(root, "etc/apk/repositories")
+    if os.path.exists(main):
         yield main
-    folder = os.path.join(root, "etc/apk/repositories.d")  # noqa: PTH118
+    folder = os.path.join(root, "etc/apk/repositories.d")
     try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208
+        names = sorted(os.listdir(folder))
     except OSError:
         return
-    yield from (os.path.join(folder, name) for name in names if name.endswith(".list"))  # noqa: PTH118
+    yield from (os.path.join(folder, name) for name in names if name.endswith(".list"))
 
 
 def read_repositories(root: str = "/") -> list[Repository]:

@@ -53,7 +53,7 @@ class Root:
         except OSError as fault:
             raise ApkError(f"cannot open the root {path}: {fault.strerror}", hint="is it a folder?") from None
         self.path = path
-        own, ours = os.stat("/"), os.fstat(self.descriptor)  # noqa: PTH116 - pathlib is not loaded at start
+        own, ours = os.stat("/"), os.fstat(self.descriptor)
         self.changed_root = (own.st_dev, own.st_ino) != (ours.st_dev, ours.st_ino)
         self._real: dict[str, str] = {"": ""}
         self._descriptors: dict[str, int] = {}
@@ -166,7 +166,7 @@ class Root:
                 return []
             raise
         try:
-            return sorted(os.listdir(descriptor))  # noqa: PTH208 - of an open folder
+            return sorted(os.listdir(descriptor))
         finally:
             os.close(descriptor)
 

@@ -77,7 +77,7 @@ def trust(environ: Mapping[str, str]) -> ssl.SSLContext:
     for name, value in told:
         for path in filter(None, value.split(os.pathsep) if name == "SSL_CERT_DIR" else [value]):
             try:
-                context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})  # noqa: PTH112
+                context.load_verify_locations(**{"capath" if os.path.isdir(path) else "cafile": path})
             except OSError as fault:  # ssl.SSLError among them: a file without certificates
                 why = f"{name} names {path}, which holds no certificates: {fault.strerror or fault}"
                 raise UnavailableError(why, hint=f"set {name} to a file in PEM form, or unset it") from None
@@ -85,7 +85,7 @@ def trust(environ: Mapping[str, str]) -> ssl.SSLContext:
         return context
     context.load_default_certs()
     paths = ssl.get_default_verify_paths()
-    if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):  # noqa: PTH208
+    if not paths.cafile and not (paths.capath and os.listdir(paths.capath)):
         bundle = next(filter(os.path.isfile, _BUNDLES), None)
         if bundle:
             context.load_verify_locations(bundle)

@@ -59,7 +59,7 @@ class Session(Console):
         progress = verbosity > 0 and not given.has("no-progress") and (terminal or given.has("progress"))
         super().__init__(verbosity, progress=progress, progress_descriptor=given.number("progress-fd", 0))
         self.given = given
-        self.root = os.path.abspath(given.value("root", "/"))  # noqa: PTH100 - pathlib stays out of start-up
+        self.root = os.path.abspath(given.value("root", "/"))
         self.local: list[LocalPackage] = []
         self.refresh = True
         source = given.value("from", "system")
@@ -94,7 +94,7 @@ class Session(Console):
     @cached_property
     def keys_folder(self) -> str:
         """The folder of the public keys that are trusted."""
-        return self.given.value("keys-dir") or os.path.join(self.root, "etc/apk/keys")  # noqa: PTH118
+        return self.given.value("keys-dir") or os.path.join(self.root, "etc/apk/keys")
 
     @cached_property
     def repositories(self) -> tuple[Repository, ...]:
