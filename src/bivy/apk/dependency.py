@@ -11,6 +11,7 @@ from bivy.apk.errors import ApkError
 # As apk-tools 2.14 reads it (package.c): `!`, a name, `@` and a tag, signs and a version. `><` is followed by the
 # checksum of one package, which is how a package that was added by its file's path is kept in the world.
 _FORM = re.compile(r"(?P<not>!?)(?P<name>[^<>=~@!\s]+)(?:@(?P<tag>[^<>=~@\s]+))?(?:(?P<sign>[<>=~]+)(?P<version>\S+))?")
+_AFTER_NAME = re.compile(r"[@<>=~]")
 _SIGNS = {
     "=": "=", "==": "=", "<": "<", ">": ">", "<=": "<=", "=<": "<=", ">=": ">=", "=>": ">=", "~": "~", "=~": "~",
     "~=": "~", "<~": "<~", "~<": "<~", ">~": ">~", "~>": ">~", "><": "><", "<>": "><",
@@ -58,7 +59,7 @@ def parse_dependency(text: str) -> Dependency:
 
 def name_of(text: str) -> str:
     """Return the name in what is asked for or provided: ``zlib>=1.3``, ``!zlib`` and ``zlib=1.3.2`` are ``zlib``."""
-    return re.split(r"[@<>=~]", text.removeprefix("!"), maxsplit=1)[0]
+    return _AFTER_NAME.split(text.removeprefix("!"), maxsplit=1)[0]
 
 
 def provided(text: str) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from bivy.apk import version as versions
 from bivy.apk.buckets import bucket
 from bivy.apk.dependency import Dependency, parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.universe import provided_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -134,7 +133,7 @@ class Option:
         self.name = name
         entry = candidate.entry
         self.needs = tuple(problem.need(word, candidate) for word in entry.depends)
-        self.provides = tuple((problem.name(text), version) for text, version in provided_by(entry))
+        self.provides = tuple((problem.name(text), version) for text, version in candidate.provides)
         self.conditions = tuple(problem.need(word, candidate) for word in entry.install_if)
         self.repositories = problem.repositories_of(candidate)
         self.conflicts = self.prefer = self.prefer_below = self.tags = 0
@@ -329,7 +328,7 @@ class Problem:
             found: dict[str, None] = {}
             given: dict[str, None] = {}
             for candidate in self.universe.wanted_with(name.text):
-                texts = (candidate.name, *(text for text, _ in provided_by(candidate.entry)))
+                texts = (candidate.name, *(text for text, _ in candidate.provides))
                 (given if _is_given(candidate) else found).update(dict.fromkeys(texts))
             ordered = dict.fromkeys((*self.in_table_order(found), *given))
             name.wanted_with = tuple(self.name(text) for text in ordered)
@@ -346,7 +345,7 @@ class Problem:
             ordered += found if len(found) == 1 else sorted(found, key=self._first_mention, reverse=True)
         return ordered
 
-    def _first_mention(self, text: str) -> tuple[int, int]:
+    def _first_mention(self, text: str) -> tuple[int, ...]:
         if text in self._world_names:
             return -1, self._world_names[text]
         return self.universe.first_mention(text)

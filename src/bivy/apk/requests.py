@@ -9,7 +9,6 @@ from bivy.apk.dependency import Dependency, parse_dependency
 from bivy.apk.errors import ApkError
 from bivy.apk.problem import Prefer, meets
 from bivy.apk.solver import SolverOptions
-from bivy.apk.universe import provided_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +66,7 @@ def _dependents(universe: Universe, first: Candidate) -> list[Candidate]:
     waiting = [first]
     while waiting:
         gone = waiting.pop()
-        for name, version in ((gone.name, gone.version), *provided_by(gone.entry)):
+        for name, version in ((gone.name, gone.version), *gone.provides):
             for candidate, dependency in needing.get(name, ()):
                 if candidate not in found and meets(gone, version, dependency):
                     found[candidate] = None
@@ -97,7 +96,7 @@ def to_delete(
             asked[each.name] = Prefer.REMOVE
             gone.add(each.name)
             if recursive:
-                gone.update(provided for provided, _ in provided_by(each.entry))
+                gone.update(provided for provided, _ in each.provides)
     return Request(tuple(each for each in world if each.name not in gone), SolverOptions(asked=asked))
 
 

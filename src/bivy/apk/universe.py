@@ -64,6 +64,7 @@ class Candidate:
         local: The file or virtual package that it was given as; ``None`` where it comes from a repository.
         cached: Whether its file is kept on this machine, so that it can be had without its repository.
         position: Where it comes in the order of everything that was read.
+        provides: The names that it stands for beside its own, each with a version or ``None``.
     """
 
     entry: IndexEntry
@@ -72,6 +73,7 @@ class Candidate:
     local: LocalPackage | None = None
     cached: bool = False
     position: tuple[int, int] = (0, 0)
+    provides: tuple[tuple[str, str | None], ...] = ()
 
     @property
     def name(self) -> str:
@@ -90,13 +92,14 @@ class Candidate:
 class _Index:
     """The paragraphs of a text, found by the names in them."""
 
-    __slots__ = ("_entries", "_paragraphs", "_where", "conditions", "names", "own_names", "provided", "text")
+    __slots__ = ("_entries", "_needed", "_paragraphs", "_where", "conditions", "names", "own_names", "provided")
 
     def __init__(self, text: str, where: str) -> None:
-        self.text = text
         self._where = where
-        self._paragraphs = text.strip("\n").split("\n\n")
+        # Each with the line end before it, so that a field is found by that, its letter and the colon.
+        self._paragraphs = f"\n{text.strip(chr(10))}".replace("\n\n", "\n\n\n").split("\n\n")
         self._entries: dict[int, IndexEntry] = {}
+        self._needed: dict[str, list[int]] | None = None
         # Of each paragraph, the package's name; of each name, the paragraphs that have it in the field.
         self.own_names = _values(self._paragraphs, "P")
         self.names = _by_word(self.own_names)
@@ -117,15 +120,23 @@ class _Index:
             self._entries[number] = found
         return found
 
+    def first_mention(self, name: str) -> tuple[int, int, int] | None:
+        """Return the paragraph, the field in it and the word in that, at which a name is read first."""
+        if self._needed is None:
+            self._needed = _by_word(_values(self._paragraphs, "D"))
+        fields = {"P": self.names, "D": self._needed, "p": self.provided, "i": self.conditions}
+        places = [(found[name][0], place) for place, found in enumerate(fields.values()) if name in found]
+        if not places:
+            return None
+        number, place = min(places)
+        (line,) = _values([self._paragraphs[number]], list(fields)[place])
+        return number, place, [name_of(word) for word in line.split()].index(name)
+
 
 def _values(paragraphs: Sequence[str], letter: str) -> list[str]:
     """Return what each paragraph has in a field, empty where it has not."""
     mark = f"\n{letter}:"
-    found = [paragraph.partition(mark)[2].partition("\n")[0] for paragraph in paragraphs]
-    for number, paragraph in enumerate(paragraphs):
-        if paragraph.startswith(mark[1:]):
-            found[number] = paragraph[2:].partition("\n")[0]
-    return found
+    return [paragraph.partition(mark)[2].partition("\n")[0] for paragraph in paragraphs]
 
 
 def _by_word(lines: Sequence[str]) -> dict[str, list[int]]:
@@ -153,11 +164,9 @@ def provided_by(entry: IndexEntry) -> tuple[tuple[str, str | None], ...]:
     """
     found: list[tuple[str, str | None]] = []
     for word in entry.provides:
-        name, sign, version = word.partition("=")
-        if any(mark in name for mark in "<>~@!") or version[:1] in ("<", ">", "=", "~"):
-            name = name_of(word)
-            sign, version = word[len(name) :], _VERSION_MARK.sub("", word[len(name) :], count=1)
-        if not sign:
+        name = name_of(word)
+        version = _VERSION_MARK.sub("", word[len(name) :], count=1)
+        if len(name) == len(word):
             found.append((name, None))
         elif versions.is_valid(version):
             found.append((name, version))
@@ -190,7 +199,6 @@ class Universe:
         self._indexes = [_Index(source.text, source.where) for source in sources]
         self._named: dict[str, tuple[Candidate, ...]] = {}
         self._providers: dict[str, tuple[tuple[Candidate, str | None], ...]] = {}
-        self._provided: dict[Candidate, dict[str, list[str | None]]] = {}
         # Packages that are in no text, by their own names and by those that they provide.
         self._others: dict[str, list[str]] = {}
         self._conditional: dict[str, list[str]] = {}
@@ -241,6 +249,7 @@ class Universe:
                 local.get(checksum),
                 self._cached is not None and self._cached(entry),
                 position,
+                provided_by(entry),
             )
 
     def find(self, name: str) -> tuple[Candidate, ...]:
@@ -267,18 +276,12 @@ class Universe:
                 key=lambda candidate: candidate.position,
             )
             found = tuple(
-                (candidate, version) for candidate in candidates for version in self._versions(candidate).get(name, ())
+                (candidate, version)
+                for candidate in candidates
+                for provided, version in ((candidate.name, candidate.version), *candidate.provides)
+                if provided == name
             )
             self._providers[name] = found
-        return found
-
-    def _versions(self, candidate: Candidate) -> dict[str, list[str | None]]:
-        """Return the versions in which a package provides names, by the name, its own first."""
-        found = self._provided.get(candidate)
-        if found is None:
-            found = self._provided[candidate] = {candidate.name: [candidate.version]}
-            for name, version in provided_by(candidate.entry):
-                found.setdefault(name, []).append(version)
         return found
 
     def wanted_with(self, name: str) -> tuple[Candidate, ...]:
@@ -332,21 +335,14 @@ class Universe:
         """Return the numbers of the repositories that have a tag; of those without, where it is empty."""
         return tuple(number for number, source in enumerate(self.sources) if source.tag == tag)
 
-    def first_mention(self, name: str) -> tuple[int, int]:
-        """Return where a name was read first, whether as a package's, as provided, or as needed by one.
-
-        This is slow: it searches the texts. It decides the order of two names only where apk's hash does not.
-        """
-        word = re.compile(rf"(?m)(?:^P:|^[Dpi]:(?:.* )?!?){re.escape(name)}(?=[\s<>=~@]|$)")
+    def first_mention(self, name: str) -> tuple[int, int, int, int]:
+        """Return where a name was read first, whether as a package's, as provided, or as needed by one."""
         for number, package in enumerate(self._installed):
             entry = package.entry
-            if name == entry.name or name in map(name_of, (*entry.depends, *entry.provides, *entry.install_if)):
-                return 0, number
+            for field, words in enumerate(((entry.name,), entry.depends, entry.provides, entry.install_if)):
+                if name in (found := [name_of(word) for word in words]):
+                    return 0, number, field, found.index(name)
         for source, index in enumerate(self._indexes):
-            start = index.text.find(name)
-            while start >= 0:
-                line = index.text.rfind("\n", 0, start) + 1
-                if match := word.match(index.text, line):
-                    return source + 1, match.end()
-                start = index.text.find(name, start + 1)
-        return len(self._indexes) + 1, 0
+            if mention := index.first_mention(name):
+                return (source + 1, *mention)
+        return len(self._indexes) + 1, 0, 0, 0
