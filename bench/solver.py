@@ -21,7 +21,7 @@ from tests.apk import questions as asking
 from tests.apk.real import real_questions, real_scenario
 from tests.apk.synthetic import PER_SCENARIO, make_questions, make_scenario
 
-from bivy.apk.universe import Universe
+from bivy.apk.solve.universe import Universe
 from bivy.sandbox import find_bubblewrap
 
 if TYPE_CHECKING:

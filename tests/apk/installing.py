@@ -20,9 +20,9 @@ from bivy.apk.entry import Entry
 from bivy.apk.errors import ApkError
 from bivy.apk.info import PackageInfo
 from bivy.apk.package import Package, read_package, write_package
-from bivy.apk.plan import Options
-from bivy.apk.root import Root, create, read_state
-from bivy.apk.transaction import Outcome, apply, changing
+from bivy.apk.system.plan import Options
+from bivy.apk.system.root import Root, create, read_state
+from bivy.apk.system.transaction import Outcome, apply, changing
 from bivy.sandbox import find_bubblewrap, why_no_sandbox
 from tests.apk.samples import DATE, file
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bivy.apk import requests
 from bivy.apk.database import InstalledPackage, format_installed
 from bivy.apk.dependency import parse_dependency
-from bivy.apk.explain import UnsolvableError
 from bivy.apk.index import IndexEntry, format_index_entry
-from bivy.apk.solver import Solution, solve
-from bivy.apk.universe import Source, Universe
+from bivy.apk.solve import requests
+from bivy.apk.solve.explain import UnsolvableError
+from bivy.apk.solve.solver import Solution, solve
+from bivy.apk.solve.universe import Source, Universe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

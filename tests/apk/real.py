@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from bivy.apk.index import read_index
 from bivy.apk.package import format_checksum
-from bivy.apk.requests import parse_world
-from bivy.apk.universe import Universe
+from bivy.apk.solve.requests import parse_world
+from bivy.apk.solve.universe import Universe
 from tests.apk.questions import Question, Scenario, ask
 
 if TYPE_CHECKING:

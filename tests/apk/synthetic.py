@@ -7,11 +7,11 @@ import hashlib
 import random
 from dataclasses import replace
 
-from bivy.apk.explain import UnsolvableError
 from bivy.apk.index import IndexEntry
-from bivy.apk.requests import parse_world
-from bivy.apk.solver import solve
-from bivy.apk.universe import Source, Universe
+from bivy.apk.solve.explain import UnsolvableError
+from bivy.apk.solve.requests import parse_world
+from bivy.apk.solve.solver import solve
+from bivy.apk.solve.universe import Source, Universe
 from tests.apk.questions import Question, Scenario
 
 PER_SCENARIO = 20

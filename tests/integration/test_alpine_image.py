@@ -234,8 +234,10 @@ def test_options_for_alpine_without_alpine_are_refused(tmp_path: Path) -> None:
 def minirootfs(mirror: Mirror, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive as Alpine's: the base's packages installed, and apk's database of them."""
     assert mirror.folder.is_dir()
-    wanted = ("alpine-baselayout", "alpine-baselayout-data", "alpine-keys", "alpine-release", "busybox",
-              "busybox-binsh", "musl", "musl-utils", "ssl_client", "libcrypto3", "libssl3", "ca-certificates-bundle")  # fmt: skip
+    wanted = {
+        "alpine-baselayout", "alpine-baselayout-data", "alpine-keys", "alpine-release", "busybox", "busybox-binsh",
+        "ca-certificates-bundle", "libcrypto3", "libssl3", "musl", "musl-utils", "ssl_client",
+    }  # fmt: skip
     packages = [read_package(content) for content in built("python", "bivy-apk")]
     chosen = [*(package for package in packages if package.info.name in wanted), read_package(APK_TOOLS)]
     (tree,) = install([chosen])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from bivy.apk.cache import cache_of_root
-from bivy.apk.fetch import Client
+from bivy.apk.fetch.cache import cache_of_root
+from bivy.apk.fetch.client import Client
+from bivy.apk.fetch.repository import Repository
+from bivy.apk.fetch.transfer import Transfer
 from bivy.apk.index import parse_index
 from bivy.apk.keys import load_keys
-from bivy.apk.repository import Repository
 from bivy.apk.sign import Signer, generate_key
-from bivy.apk.transfer import Transfer
 from tests.integration.test_genuine_apk import ROOT, Genuine, make_repository, pytestmark
 from tests.loopback import serve
 

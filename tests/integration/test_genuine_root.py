@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bivy.apk.audit import Mode, audit
 from bivy.apk.database import format_installed, parse_installed
 from bivy.apk.index import write_index
 from bivy.apk.info import PackageInfo
 from bivy.apk.package import Package, read_info, read_package, write_package
-from bivy.apk.root import Root, locked, read_state
 from bivy.apk.sign import Signer, format_public_key, generate_key
+from bivy.apk.system.audit import Mode, audit
+from bivy.apk.system.root import Root, locked, read_state
 from bivy.apk.tar import read_members
 from tests.apk.installing import Job, finished, installed, snapshot, transact
 from tests.apk.samples import DATE, file, folder, hardlink, symlink

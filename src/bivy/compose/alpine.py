@@ -6,17 +6,17 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from bivy.alpine import default_keys
-from bivy.apk.cache import Cache
 from bivy.apk.dependency import parse_dependency
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
-from bivy.apk.fetch import Client
+from bivy.apk.fetch.cache import Cache
+from bivy.apk.fetch.client import Client
+from bivy.apk.fetch.repository import Repository
 from bivy.apk.index import IndexEntry, index_entry
 from bivy.apk.keys import load_keys
 from bivy.apk.package import read_info, read_package
-from bivy.apk.repository import Repository
-from bivy.apk.solver import solve
-from bivy.apk.universe import LocalPackage, Source, Universe
+from bivy.apk.solve.solver import solve
+from bivy.apk.solve.universe import LocalPackage, Source, Universe
 from bivy.build.builder import build
 from bivy.compose.lock import Lock, LockedPackage, read_lock, write_lock
 from bivy.compose.request import Ingredients

@@ -11,8 +11,8 @@ from bivy import __version__
 from bivy.apk.dependency import parse_dependency
 from bivy.apk.index import format_index_entry, index_entry
 from bivy.apk.package import read_package
-from bivy.apk.solver import solve
-from bivy.apk.universe import Source, Universe
+from bivy.apk.solve.solver import solve
+from bivy.apk.solve.universe import Source, Universe
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
 from bivy.build.workshop import source_date_epoch

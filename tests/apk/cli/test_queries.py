@@ -98,10 +98,10 @@ def test_packages_are_downloaded(filled: System, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     assert "Downloading tool-1.0-r0" in filled.said("fetch", "-o", str(out), "tool")
-    assert os.listdir(out) == ["tool-1.0-r0.apk"]
+    assert [path.name for path in out.iterdir()] == ["tool-1.0-r0.apk"]
     assert (out / "tool-1.0-r0.apk").read_bytes() == (filled.repository / "x86_64/tool-1.0-r0.apk").read_bytes()
     filled.apk("fetch", "--recursive", "-o", str(out), "tool")
-    assert sorted(os.listdir(out)) == ["libhelp-1.2-r3.apk", "tool-1.0-r0.apk"]
+    assert sorted(path.name for path in out.iterdir()) == ["libhelp-1.2-r3.apk", "tool-1.0-r0.apk"]
     assert "unable to select" in filled.apk("fetch", "nonesuch", status=1).stderr
 
 

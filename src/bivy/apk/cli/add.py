@@ -5,7 +5,7 @@ from __future__ import annotations
 from bivy.apk.cli.commit import commit, opened
 from bivy.apk.dependency import Dependency, parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.requests import to_add
+from bivy.apk.solve.requests import to_add
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _file(session: Session, path: str) -> Dependency:
     from bivy.apk.index import index_entry
     from bivy.apk.keys import load_keys
     from bivy.apk.package import read_info
-    from bivy.apk.universe import LocalPackage
+    from bivy.apk.solve.universe import LocalPackage
 
     keys = load_keys(session.keys_folder, session.relay)
     try:
@@ -63,7 +63,7 @@ def _virtual(session: Session, text: str, depends: list[Dependency]) -> Dependen
     """Make a package that only depends on others; its version is the time unless the name has one."""
     import time
 
-    from bivy.apk.universe import LocalPackage
+    from bivy.apk.solve.universe import LocalPackage
 
     asked = parse_dependency(text)
     if asked.conflict or asked.tag or asked.operator not in ("", "="):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bivy.apk.audit import Difference, Mode, audit
 from bivy.apk.errors import ApkError
-from bivy.apk.protected import parse_rules
+from bivy.apk.system.audit import Difference, Mode, audit
+from bivy.apk.system.protected import parse_rules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bivy.apk.cli.options import Option
     from bivy.apk.cli.session import Session
     from bivy.apk.database import Access
-    from bivy.apk.protected import Rule
+    from bivy.apk.system.protected import Rule
 
 OPTIONS: tuple[Option, ...] = (
     ("backup", "", "", "What a person changed or added in protected paths, as for a backup; so without an option."),

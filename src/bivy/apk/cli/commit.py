@@ -9,22 +9,22 @@ from bivy.apk import version as versions
 from bivy.apk.cli.console import human_size
 from bivy.apk.dependency import parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.plan import Options
-from bivy.apk.requests import Request, parse_world
-from bivy.apk.root import create
-from bivy.apk.solver import solve
-from bivy.apk.transaction import apply, changing
+from bivy.apk.solve.requests import Request, parse_world
+from bivy.apk.solve.solver import solve
+from bivy.apk.system.plan import Options
+from bivy.apk.system.root import create
+from bivy.apk.system.transaction import apply, changing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from bivy.apk.changes import Change
     from bivy.apk.cli.session import Session
     from bivy.apk.database import InstalledPackage
     from bivy.apk.dependency import Dependency
     from bivy.apk.package import Package
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.changes import Change
+    from bivy.apk.solve.universe import Candidate
 
 MIB = 1 << 20
 

@@ -8,13 +8,13 @@ import sys
 from bivy.apk import version as versions
 from bivy.apk.dependency import parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.repository import package_url, printable
+from bivy.apk.fetch.repository import package_url, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bivy.apk.cli.options import Option
     from bivy.apk.cli.session import Session
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.universe import Candidate
 
 OPTIONS: tuple[Option, ...] = (
     ("built-after", "", "TIME", "Only packages made after this: seconds since 1970, or YYYY-MM-DD hh:mm:ss."),
@@ -58,7 +58,7 @@ def _wanted(session: Session) -> tuple[list[Candidate], list[str]]:
     if not recursive:
         found = [_newest(session, name) for name in session.matching(given.words)]
     else:
-        from bivy.apk.solver import SolverOptions, solve
+        from bivy.apk.solve.solver import SolverOptions, solve
 
         world = [parse_dependency(name) for name in session.matching(given.words)]
         if given.has("world"):
@@ -94,7 +94,7 @@ def _time(text: str) -> int:
 
 def _fetch(session: Session, candidate: Candidate) -> bool:
     """Download one package; tell whether it is there."""
-    from bivy.apk.repository import local_path
+    from bivy.apk.fetch.repository import local_path
 
     given, entry = session.given, candidate.entry
     repositories = [session.repositories[position] for position in candidate.repositories]

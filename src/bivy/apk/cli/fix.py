@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bivy.apk.audit import broken
 from bivy.apk.cli.commit import commit, opened
 from bivy.apk.errors import ApkError
-from bivy.apk.requests import to_fix
+from bivy.apk.solve.requests import to_fix
+from bivy.apk.system.audit import broken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

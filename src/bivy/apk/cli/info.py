@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bivy.apk.cli.options import Option
     from bivy.apk.cli.session import Session
     from bivy.apk.database import InstalledPackage
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.universe import Candidate
 
 OPTIONS: tuple[Option, ...] = (
     ("all", "a", "", "All that there is to say."),

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.universe import Candidate
 
 
 def any_matches(patterns: Iterable[str], texts: Iterable[str], flags: int = 0) -> bool:

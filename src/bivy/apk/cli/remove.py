@@ -5,8 +5,8 @@ from __future__ import annotations
 from bivy.apk.cli.commit import carry_out, opened
 from bivy.apk.dependency import name_of
 from bivy.apk.errors import ApkError
-from bivy.apk.requests import to_delete
-from bivy.apk.solver import solve
+from bivy.apk.solve.requests import to_delete
+from bivy.apk.solve.solver import solve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bivy.apk.cli.options import Option
     from bivy.apk.cli.session import Session
     from bivy.apk.dependency import Dependency
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.universe import Candidate
 
 OPTIONS: tuple[Option, ...] = (("rdepends", "r", "", "Remove what needs the packages, too."),)
 

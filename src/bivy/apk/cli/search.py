@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bivy.apk.cli.options import Option
     from bivy.apk.cli.session import Session
     from bivy.apk.index import IndexEntry
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.universe import Candidate
 
 OPTIONS: tuple[Option, ...] = (
     ("all", "a", "", "All versions, not the newest of each alone."),

@@ -7,15 +7,15 @@ import sys
 from functools import cached_property
 
 from bivy.apk import version as versions
-from bivy.apk.cache import MAX_AGE, cache_of_root
 from bivy.apk.cli.console import Console
 from bivy.apk.errors import ApkError
-from bivy.apk.fetch import Client
+from bivy.apk.fetch.cache import MAX_AGE, cache_of_root
+from bivy.apk.fetch.client import Client
+from bivy.apk.fetch.repository import parse_repository, read_repositories, read_repositories_file
+from bivy.apk.fetch.transfer import PATIENCE, Transfer
 from bivy.apk.keys import load_keys
-from bivy.apk.repository import parse_repository, read_repositories, read_repositories_file
-from bivy.apk.root import ARCH, Root, read_state
-from bivy.apk.transfer import PATIENCE, Transfer
-from bivy.apk.universe import Source, Universe
+from bivy.apk.solve.universe import Source, Universe
+from bivy.apk.system.root import ARCH, Root, read_state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from bivy.apk.cli.options import Given
     from bivy.apk.database import InstalledPackage
     from bivy.apk.dependency import Dependency
-    from bivy.apk.fetch import OpenedIndex
-    from bivy.apk.repository import Repository
-    from bivy.apk.root import State
-    from bivy.apk.universe import Candidate, LocalPackage
+    from bivy.apk.fetch.client import OpenedIndex
+    from bivy.apk.fetch.repository import Repository
+    from bivy.apk.solve.universe import Candidate, LocalPackage
+    from bivy.apk.system.root import State
 
 # What `uname -m` says, where that is not Alpine's name.
 _ARCHES = {"armv7l": "armv7", "armv6l": "armhf", "i686": "x86", "i586": "x86"}

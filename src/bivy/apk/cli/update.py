@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bivy.apk.repository import printable
+from bivy.apk.fetch.repository import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

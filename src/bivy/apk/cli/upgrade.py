@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bivy.apk.cli.commit import carry_out, commit, opened
 from bivy.apk.errors import ApkError
-from bivy.apk.requests import to_upgrade, to_upgrade_self
-from bivy.apk.solver import solve
+from bivy.apk.solve.requests import to_upgrade, to_upgrade_self
+from bivy.apk.solve.solver import solve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _upgrade_self(session: Session, world: tuple[Dependency, ...], choice: dict[
     errors = carry_out(session, changes, world)
     if errors or session.given.has("self-upgrade-only") or session.given.has("simulate"):
         return
-    from bivy.apk.root import read_state
+    from bivy.apk.system.root import read_state
 
     # The rest is decided anew, with what is installed now.
     session.state = read_state(session.opened_root)

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bivy.apk.cli.options import Option
     from bivy.apk.cli.session import Session
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.universe import Candidate
 
 OPTIONS: tuple[Option, ...] = (
     ("all", "a", "", "Look in tagged repositories too."),

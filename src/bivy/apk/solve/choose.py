@@ -12,12 +12,12 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from bivy.apk import version as versions
-from bivy.apk.problem import UNTAGGED, Name, Need, Option, Prefer, Provider, is_met
+from bivy.apk.solve.problem import UNTAGGED, Name, Need, Option, Prefer, Provider, is_met
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bivy.apk.problem import Problem
+    from bivy.apk.solve.problem import Problem
 
 _UPGRADE, _AVAILABLE, _REINSTALL = int(Prefer.UPGRADE), int(Prefer.AVAILABLE), int(Prefer.REINSTALL)
 _LATEST, _INSTALLED, _REMOVE = int(Prefer.LATEST), int(Prefer.INSTALLED), int(Prefer.REMOVE)

@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bivy.apk.changes import Change, order_changes
-from bivy.apk.choose import choose
 from bivy.apk.errors import ApkError
-from bivy.apk.problem import Need, Prefer, Problem
+from bivy.apk.solve.changes import Change, order_changes
+from bivy.apk.solve.choose import choose
+from bivy.apk.solve.problem import Need, Prefer, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bivy.apk.dependency import Dependency
-    from bivy.apk.universe import Candidate, Universe
+    from bivy.apk.solve.universe import Candidate, Universe
 
 __all__ = ["Change", "Prefer", "Solution", "SolverOptions", "solve"]
 
@@ -123,6 +123,6 @@ def _is_broken(need: Need) -> bool:
 
 def _unsolvable(problem: Problem, world: Sequence[Need], changes: Sequence[Change]) -> Exception:
     # Most have an answer, and need not wait for the code that explains why there is none.
-    from bivy.apk.explain import explain
+    from bivy.apk.solve.explain import explain
 
     return explain(problem, world, changes)

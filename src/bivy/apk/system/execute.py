@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bivy.apk.root import Root
+    from bivy.apk.system.root import Root
 
 # apk-tools 2.14, database.c: a script gets nothing else.
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}

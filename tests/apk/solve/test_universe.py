@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bivy.apk.buckets import bucket, murmur3
 from bivy.apk.database import InstalledPackage
 from bivy.apk.errors import ApkError
 from bivy.apk.index import IndexEntry, format_index_entry, parse_index, read_index
-from bivy.apk.universe import LocalPackage, Source, Universe, provided_by
+from bivy.apk.solve.buckets import bucket, murmur3
+from bivy.apk.solve.universe import LocalPackage, Source, Universe, provided_by
 
 A1 = IndexEntry("Q1a1", "a", "1-r0", provides=("so:a.so=1", "sh"), depends=("b",))
 A2 = IndexEntry("Q1a2", "a", "2-r0", provides=("so:a.so=2",), install_if=("b", "c=1-r0"))

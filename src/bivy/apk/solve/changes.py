@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bivy.apk import version as versions
-from bivy.apk.problem import Name, Need, Option, Prefer, Provider, is_met, run
+from bivy.apk.solve.problem import Name, Need, Option, Prefer, Provider, is_met, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from bivy.apk.problem import Problem
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.problem import Problem
+    from bivy.apk.solve.universe import Candidate
 
 
 @dataclass(frozen=True, slots=True)

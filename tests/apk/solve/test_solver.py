@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bivy.apk import requests
 from bivy.apk.database import InstalledPackage
 from bivy.apk.dependency import parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.explain import UnsolvableError
 from bivy.apk.index import IndexEntry, format_index_entry
-from bivy.apk.problem import meets
-from bivy.apk.solver import Prefer, Solution, SolverOptions, solve
-from bivy.apk.universe import LocalPackage, Source, Universe, provided_by
+from bivy.apk.solve import requests
+from bivy.apk.solve.explain import UnsolvableError
+from bivy.apk.solve.problem import meets
+from bivy.apk.solve.solver import Prefer, Solution, SolverOptions, solve
+from bivy.apk.solve.universe import LocalPackage, Source, Universe, provided_by
 from tests.apk.questions import Question, Scenario, ask, bivy_answer, read_sample, shorten
 from tests.apk.real import real_scenario
 from tests.apk.synthetic import make_questions, make_scenario
@@ -26,7 +26,7 @@ from tests.apk.synthetic import make_questions, make_scenario
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bivy.apk.universe import Candidate
+    from bivy.apk.solve.universe import Candidate
 
 DATA = Path(__file__).parent / "data"
 

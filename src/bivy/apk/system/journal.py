@@ -15,12 +15,12 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from bivy.apk.errors import ApkError
-from bivy.apk.root import DATABASE, write_all
+from bivy.apk.system.root import DATABASE, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bivy.apk.root import Root
+    from bivy.apk.system.root import Root
 
 PREPARED = f"{DATABASE}/journal.new"
 DECIDED = f"{DATABASE}/journal"

@@ -7,8 +7,8 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from bivy.apk.http import Connection, UnavailableError, Url, basic_credentials
-from bivy.apk.repository import local_path, printable
+from bivy.apk.fetch.http import Connection, UnavailableError, Url, basic_credentials
+from bivy.apk.fetch.repository import local_path, printable
 
 if TYPE_CHECKING:
     import socket
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from bivy.apk.http import Answer, Progress
+    from bivy.apk.fetch.http import Answer, Progress
 
 PATIENCE = 15.0
 LARGEST = 1 << 30

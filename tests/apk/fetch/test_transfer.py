@@ -13,8 +13,8 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bivy.apk.http import Connection, UnavailableError, Url
-from bivy.apk.transfer import Transfer, proxy_for
+from bivy.apk.fetch.http import Connection, UnavailableError, Url
+from bivy.apk.fetch.transfer import Transfer, proxy_for
 from tests.loopback import Answer, Loopback, serve
 
 if TYPE_CHECKING:

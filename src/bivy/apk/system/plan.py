@@ -20,15 +20,15 @@ from bivy.apk.database import (
 from bivy.apk.dependency import parse_dependency
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
-from bivy.apk.journal import UNRECORDED, Action, Step
-from bivy.apk.protected import matches, protection, read_rules
+from bivy.apk.system.journal import UNRECORDED, Action, Step
+from bivy.apk.system.protected import matches, protection, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from bivy.apk.package import Package
-    from bivy.apk.protected import Rule
-    from bivy.apk.root import Root, State
+    from bivy.apk.system.protected import Rule
+    from bivy.apk.system.root import Root, State
 
     Change = tuple[InstalledPackage | None, Package | None]
     Report = Callable[[str, str], None]

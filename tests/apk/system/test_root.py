@@ -19,7 +19,7 @@ from bivy.apk import tar
 from bivy.apk.database import RecordedFolders, format_installed, installed_package, parse_installed
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
-from bivy.apk.root import Root, create, locked, read_state
+from bivy.apk.system.root import Root, create, locked, read_state
 from tests.apk.installing import REPOSITORY, empty_root, package, plain, transact
 from tests.apk.samples import DATE, demo, file
 
@@ -220,7 +220,7 @@ def test_a_damaged_database_is_named(root: Path, path: str, content: bytes, mess
 
 HOLDER = """
 import sys
-from bivy.apk.root import Root, locked
+from bivy.apk.system.root import Root, locked
 with Root(sys.argv[1]) as root, locked(root):
     print("held", flush=True)
     sys.stdin.read()

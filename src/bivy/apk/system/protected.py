@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bivy.apk.root import Root
+    from bivy.apk.system.root import Root
 
 _FOLDER = "etc/apk/protected_paths.d"
 _BUILT_IN = "+etc\n@etc/init.d\n!etc/apk\n"

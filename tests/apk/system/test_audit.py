@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bivy.apk.audit import Difference, Mode, audit, broken, damaged
-from bivy.apk.protected import parse_rules
-from bivy.apk.root import Root, read_state
+from bivy.apk.system.audit import Difference, Mode, audit, broken, damaged
+from bivy.apk.system.protected import parse_rules
+from bivy.apk.system.root import Root, read_state
 from tests.apk.installing import empty_root, package, plain, transact
 from tests.apk.samples import file, folder, symlink
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from bivy.apk.database import Access, InstalledFile, InstalledFolder, InstalledPackage
 from bivy.apk.package import format_checksum
-from bivy.apk.plan import combine, folder_of, joined
-from bivy.apk.protected import FULL_AUDIT, Protection, has_protected_below, parse_rules, protection, read_rules
-from bivy.apk.root import checksum_at
+from bivy.apk.system.plan import combine, folder_of, joined
+from bivy.apk.system.protected import FULL_AUDIT, Protection, has_protected_below, parse_rules, protection, read_rules
+from bivy.apk.system.root import checksum_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bivy.apk.protected import Rule
-    from bivy.apk.root import Root, State
+    from bivy.apk.system.protected import Rule
+    from bivy.apk.system.root import Root, State
 
 # Links that busybox makes for its commands, which no package owns.
 _BUSYBOX = frozenset({"/bin/busybox", "/bin/bbsuid", "/bin/busybox-extras"})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bivy.apk.protected import Protection, has_protected_below, matches, parse_rules, protection
+from bivy.apk.system.protected import Protection, has_protected_below, matches, parse_rules, protection
 
 RULES = parse_rules("# comment\n+etc\n@etc/init.d\n!etc/apk\n\n-etc/*/cache\nsrv/[ab]*/conf/\n")
 

@@ -6,14 +6,14 @@ import enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from bivy.apk import version as versions
-from bivy.apk.buckets import bucket
 from bivy.apk.dependency import Dependency, parse_dependency
 from bivy.apk.errors import ApkError
+from bivy.apk.solve.buckets import bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from bivy.apk.universe import Candidate, Universe
+    from bivy.apk.solve.universe import Candidate, Universe
 
 # Bits of sets of tags and of repositories. Whatever has no tag is tagged with the first bit; repositories are counted
 # from the second, since the first stands for files that are on this machine without one.

@@ -16,7 +16,7 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bivy.apk import execute, journal, tar
+from bivy.apk import tar
 from bivy.apk.database import (
     Access,
     InstalledFolder,
@@ -28,10 +28,11 @@ from bivy.apk.database import (
 from bivy.apk.dependency import name_of
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
-from bivy.apk.journal import DECIDED, DONE, FAILED, NOT_YET, PREPARED, UNRECORDED, Action, Step
 from bivy.apk.package import SCRIPTS
-from bivy.apk.plan import EXECUTED, Options, combine, folder_of, joined, make_plan, read_ids
-from bivy.apk.root import (
+from bivy.apk.system import execute, journal
+from bivy.apk.system.journal import DECIDED, DONE, FAILED, NOT_YET, PREPARED, UNRECORDED, Action, Step
+from bivy.apk.system.plan import EXECUTED, Options, combine, folder_of, joined, make_plan, read_ids
+from bivy.apk.system.root import (
     ARCH,
     DATABASE,
     SCRIPTS_TAR,
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bivy.apk.package import Package
-    from bivy.apk.plan import Plan
-    from bivy.apk.root import Root, State
+    from bivy.apk.system.plan import Plan
+    from bivy.apk.system.root import Root, State
 
     Change = tuple[InstalledPackage | None, Package | None]
     Report = Callable[[str, str], None]

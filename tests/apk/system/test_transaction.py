@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from bivy.apk import journal
 from bivy.apk.database import format_installed, installed_package, parse_installed
 from bivy.apk.errors import ApkError
-from bivy.apk.root import Root, read_state
+from bivy.apk.system import journal
+from bivy.apk.system.root import Root, read_state
+from bivy.apk.system.transaction import changing
 from bivy.apk.tar import read_members
-from bivy.apk.transaction import changing
 from tests.apk.installing import (
     Job,
     Told,
@@ -335,7 +335,7 @@ def test_a_folder_may_be_a_link_inside_the_root(tmp_path: Path) -> None:
     (path / "srv").symlink_to("/usr/srv")
     (path / "usr/srv").mkdir()
     with Root(str(path)) as opened:
-        from bivy.apk.root import create
+        from bivy.apk.system.root import create
 
         create(opened, "x86_64")
     transact(path, plain("a", "lib/a", "srv/a"))

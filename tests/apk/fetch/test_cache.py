@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bivy.apk.cache import Cache, age_in_words, cache_of_root, fetched_at
 from bivy.apk.errors import ApkError
+from bivy.apk.fetch.cache import Cache, age_in_words, cache_of_root, fetched_at
 from bivy.apk.index import IndexEntry
 from bivy.sandbox import find_bubblewrap, why_no_sandbox
 
@@ -65,7 +65,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path) -> None:
         pytest.skip("no bubblewrap")
     code = """
 import os
-from bivy.apk.cache import Cache
+from bivy.apk.fetch.cache import Cache
 cache = Cache("/small")
 path = cache.index_path("http://example.org")
 cache.keep(path, b"old")

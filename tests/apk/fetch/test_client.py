@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bivy.apk.cache import Cache
 from bivy.apk.errors import ApkError
-from bivy.apk.fetch import Client
+from bivy.apk.fetch.cache import Cache
+from bivy.apk.fetch.client import Client
+from bivy.apk.fetch.repository import Repository
+from bivy.apk.fetch.transfer import Transfer
 from bivy.apk.index import IndexEntry, index_entry, parse_index, write_index
 from bivy.apk.package import read_info, read_package, write_package
-from bivy.apk.repository import Repository
 from bivy.apk.segments import compress
 from bivy.apk.sign import Signer, format_public_key, generate_key
-from bivy.apk.transfer import Transfer
 from tests.apk.samples import ENTRIES, INFO, SCRIPTS, file
 from tests.loopback import Answer, Loopback, serve
 
@@ -513,11 +513,11 @@ def test_several_packages_stop_at_the_first_that_cannot_be_had(site: Loopback, t
 
 FETCH_ALL = """
 import sys
-from bivy.apk.cache import Cache
-from bivy.apk.fetch import Client
+from bivy.apk.fetch.cache import Cache
+from bivy.apk.fetch.client import Client
 from bivy.apk.index import parse_index
 from bivy.apk.keys import load_keys
-from bivy.apk.repository import Repository
+from bivy.apk.fetch.repository import Repository
 url, keys, cache = sys.argv[1:]
 with Client("x86_64", load_keys(keys), cache=Cache(cache), max_age=0, say=print) as client:
     (opened,) = client.open_indexes([Repository(url)])

@@ -14,10 +14,10 @@ import time
 from typing import TYPE_CHECKING
 
 from bivy.apk.errors import ApkError
-from bivy.apk.repository import file_name
+from bivy.apk.fetch.repository import file_name
 
 if TYPE_CHECKING:
-    from bivy.apk.repository import Listed
+    from bivy.apk.fetch.repository import Listed
 
 MAX_AGE = 4 * 60 * 60
 _WHOLE = "etc/apk/cache"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bivy.apk.errors import ApkError
-from bivy.apk.problem import Provider, is_met
+from bivy.apk.solve.problem import Provider, is_met
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bivy.apk.changes import Change
     from bivy.apk.dependency import Dependency
-    from bivy.apk.problem import Name, Need, Option, Problem
+    from bivy.apk.solve.changes import Change
+    from bivy.apk.solve.problem import Name, Need, Option, Problem
 
 # Of a long list, so many are told; the rest is counted.
 _MOST = 8

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from bivy.apk import version as versions
 from bivy.apk.dependency import Dependency, parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.problem import Prefer, meets
-from bivy.apk.solver import SolverOptions
+from bivy.apk.solve.problem import Prefer, meets
+from bivy.apk.solve.solver import SolverOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bivy.apk.universe import Candidate, Universe
+    from bivy.apk.solve.universe import Candidate, Universe
 
 
 class Request(NamedTuple):

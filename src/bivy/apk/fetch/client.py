@@ -6,23 +6,23 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bivy.apk.cache import MAX_AGE, age_in_words, fetched_at
 from bivy.apk.errors import ApkError, UntrustedError
-from bivy.apk.http import UnavailableError
+from bivy.apk.fetch.cache import MAX_AGE, age_in_words, fetched_at
+from bivy.apk.fetch.http import UnavailableError
+from bivy.apk.fetch.parallel import side_by_side
+from bivy.apk.fetch.repository import Repository, index_url, local_path, package_url, printable
+from bivy.apk.fetch.transfer import LARGEST, Transfer, read_file
 from bivy.apk.index import IndexText, read_index_text
 from bivy.apk.package import check_package
-from bivy.apk.parallel import side_by_side
-from bivy.apk.repository import Repository, index_url, local_path, package_url, printable
-from bivy.apk.transfer import LARGEST, Transfer, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Self
 
-    from bivy.apk.cache import Cache
-    from bivy.apk.http import Progress
-    from bivy.apk.parallel import Say
-    from bivy.apk.repository import Listed
+    from bivy.apk.fetch.cache import Cache
+    from bivy.apk.fetch.http import Progress
+    from bivy.apk.fetch.parallel import Say
+    from bivy.apk.fetch.repository import Listed
     from bivy.apk.sign import PublicKey
 
 _LARGEST_INDEX = 1 << 28

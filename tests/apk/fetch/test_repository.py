@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bivy.apk.errors import ApkError
-from bivy.apk.index import IndexEntry
-from bivy.apk.repository import (
+from bivy.apk.fetch.repository import (
     Repository,
     index_url,
     local_path,
@@ -19,6 +18,7 @@ from bivy.apk.repository import (
     read_repositories,
     read_repositories_file,
 )
+from bivy.apk.index import IndexEntry
 
 ENTRY = IndexEntry("Q1" + "A" * 27 + "=", "demo", "1.2-r0", "x86_64")
 

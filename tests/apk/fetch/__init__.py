@@ -1,0 +1,1 @@
+"""Bytes from repositories: addresses, connections, caches."""

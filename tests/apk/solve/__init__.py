@@ -1,0 +1,1 @@
+"""Which packages a world means."""

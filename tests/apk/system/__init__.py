@@ -1,0 +1,1 @@
+"""A root filesystem: what is installed in it, and how that changes."""
