@@ -27,7 +27,7 @@ from bivy.sandbox import find_bubblewrap
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DATA = Path(__file__).parents[1] / "tests" / "apk" / "data"
+DATA = Path(__file__).parents[1] / "tests" / "apk" / "solve" / "data"
 _Group = tuple[asking.Scenario, list[asking.Question]]
 
 
@@ -105,7 +105,9 @@ def main() -> None:
     """Ask, compare and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", type=Path, help="an APKINDEX.tar.gz; made-up universes without")
-    parser.add_argument("--sample", type=Path, help="the file with the sample; one of those in tests/apk/data without")
+    parser.add_argument(
+        "--sample", type=Path, help="the file with the sample; one of those in tests/apk/solve/data without"
+    )
     parser.add_argument("--record", action="store_true", help="ask genuine apk, and write the sample")
     parser.add_argument("--older", action="store_true", help="with --record: ask again, of the version before")
     parser.add_argument("--path", default="/sbin:/usr/sbin:/bin:/usr/bin", help="where apk is in the genuine root")

@@ -76,7 +76,7 @@ except OSError as fault:
 print(open(path).read(), len(os.listdir("/small")))
 """
     argv = [str(find_bubblewrap()), "--bind", "/", "/", "--dev", "/dev", "--size", "65536", "--tmpfs", "/small"]
-    shutil.copytree(Path(__file__).parents[2] / "src", tmp_path / "src")
+    shutil.copytree(Path(__file__).parents[3] / "src", tmp_path / "src")
     done = subprocess.run(
         [*argv, sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": str(tmp_path / "src")}, capture_output=True, text=True, timeout=60,

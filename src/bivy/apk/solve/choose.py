@@ -72,8 +72,7 @@ class _Chooser:
                 self._look_again(other)
 
     def _check_conditions_with(self, option: Option) -> None:
-        self._check_conditions_on(option.name)
-        for name, _ in option.provides:
+        for name in option.is_condition:
             self._check_conditions_on(name)
 
     def _keep_open(self, name: Name) -> None:

@@ -105,6 +105,7 @@ class Option:
         needs: What it depends on.
         provides: What else it stands for, each with a version or ``None``.
         conditions: With what it is wanted (``install_if``).
+        is_condition: Those of its names, its own and what it provides, with which some package is wanted.
         repositories: Where it can be from, as bits.
         seen: Whether the world can reach it.
         available: Whether its file can be had.
@@ -123,9 +124,9 @@ class Option:
     """
 
     __slots__ = (
-        "allowed", "available", "candidate", "conditions", "conflicts", "faulty", "merged", "name", "needs",
-        "never_triggered", "possible", "prefer", "prefer_below", "preferred", "provides", "repositories", "seen",
-        "tags", "triggered", "used",
+        "allowed", "available", "candidate", "conditions", "conflicts", "faulty", "is_condition", "merged", "name",
+        "needs", "never_triggered", "possible", "prefer", "prefer_below", "preferred", "provides", "repositories",
+        "seen", "tags", "triggered", "used",
     )  # fmt: skip
 
     def __init__(self, candidate: Candidate, name: Name, problem: Problem) -> None:
@@ -135,6 +136,9 @@ class Option:
         self.needs = tuple(problem.need(word, candidate) for word in entry.depends)
         self.provides = tuple((problem.name(text), version) for text, version in candidate.provides)
         self.conditions = tuple(problem.need(word, candidate) for word in entry.install_if)
+        names = problem.universe.conditional_names
+        self.is_condition = (*((name,) if name.text in names else ()),
+                             *(problem.name(text) for text, _ in candidate.provides if text in names))  # fmt: skip
         self.repositories = problem.repositories_of(candidate)
         self.conflicts = self.prefer = self.prefer_below = self.tags = 0
         self.seen = self.available = self.possible = self.allowed = self.preferred = self.merged = self.used = False
@@ -324,7 +328,9 @@ class Problem:
 
     def wanted_with(self, name: Name) -> tuple[Name, ...]:
         """Return the names of which some package is wanted where a name is installed, in the order of apk's table."""
-        if name.wanted_with is None:
+        if name.wanted_with is None and name.text not in self.universe.conditional_names:
+            name.wanted_with = ()
+        elif name.wanted_with is None:
             found: dict[str, None] = {}
             given: dict[str, None] = {}
             for candidate in self.universe.wanted_with(name.text):

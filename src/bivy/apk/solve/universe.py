@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bivy.apk.database import InstalledPackage
 
 _VERSION_MARK = re.compile(r"[<>=~]+")
+_OTHER_SIGNS = re.compile(r"[<>~@!]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,15 @@ class _Index:
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
-        # Each with the line end before it, so that a field is found by that, its letter and the colon.
-        self._paragraphs = f"\n{text.strip(chr(10))}".replace("\n\n", "\n\n\n").split("\n\n")
+        self._paragraphs = text.strip("\n").split("\n\n")
+        if not all(paragraph.startswith("C:") for paragraph in self._paragraphs):
+            # Fields are found by the line end before them, which that of a paragraph's first line has not.
+            self._paragraphs = [f"\n{paragraph}" for paragraph in self._paragraphs]
         self._entries: dict[int, IndexEntry] = {}
         self._needed: dict[str, list[int]] | None = None
         # Of each paragraph, the package's name; of each name, the paragraphs that have it in the field.
         self.own_names = _values(self._paragraphs, "P")
-        self.names = _by_word(self.own_names)
+        self.names = _by_line(self.own_names)
         self.provided = _by_word(_values(self._paragraphs, "p"))
         self.conditions = _by_word(_values(self._paragraphs, "i"))
 
@@ -139,16 +142,26 @@ def _values(paragraphs: Sequence[str], letter: str) -> list[str]:
     return [paragraph.partition(mark)[2].partition("\n")[0] for paragraph in paragraphs]
 
 
+def _by_line(lines: Sequence[str]) -> dict[str, list[int]]:
+    """Return, of each text, the numbers of the lines that are it."""
+    found: dict[str, list[int]] = {}
+    for number, line in enumerate(lines):
+        if line in found:
+            found[line].append(number)
+        elif line:
+            found[line] = [number]
+    return found
+
+
 def _by_word(lines: Sequence[str]) -> dict[str, list[int]]:
     """Return, of each name in the lines, the numbers of the lines that have it."""
     found: dict[str, list[int]] = {}
     for number, line in enumerate(lines):
         if not line:
             continue
-        words = line.split()
         # Nearly all lines have no other sign, and this is the loop that reading an index spends its time in.
-        plain = not any(sign in line for sign in "<>~@!")
-        for word in words:
+        plain = _OTHER_SIGNS.search(line) is None
+        for word in line.split():
             name = word.partition("=")[0] if plain else name_of(word)
             if name in found:
                 found[name].append(number)
@@ -164,9 +177,11 @@ def provided_by(entry: IndexEntry) -> tuple[tuple[str, str | None], ...]:
     """
     found: list[tuple[str, str | None]] = []
     for word in entry.provides:
-        name = name_of(word)
-        version = _VERSION_MARK.sub("", word[len(name) :], count=1)
-        if len(name) == len(word):
+        name, sign, version = word.partition("=")
+        if _OTHER_SIGNS.search(word) or version.startswith("="):
+            name = name_of(word)
+            sign, version = word[len(name) :], _VERSION_MARK.sub("", word[len(name) :], count=1)
+        if not sign:
             found.append((name, None))
         elif versions.is_valid(version):
             found.append((name, version))
@@ -210,6 +225,9 @@ class Universe:
                 self._others.setdefault(name, []).append(entry.name)
             for word in entry.install_if:
                 self._conditional.setdefault(name_of(word), []).append(entry.name)
+
+        # Names that are conditions of some package's: of most there is nothing to be looked for.
+        self.conditional_names = frozenset(self._conditional).union(*(index.conditions for index in self._indexes))
 
     def named(self, name: str) -> tuple[Candidate, ...]:
         """Return all packages of a name: those installed, then in the order of the repositories.
