@@ -93,16 +93,16 @@ class Candidate:
 class _Index:
     """The paragraphs of a text, found by the names in them."""
 
-    __slots__ = ("_entries", "_needed", "_paragraphs", "_where", "conditions", "names", "own_names", "provided")
+    __slots__ = ("_entries", "_paragraphs", "_text", "_where", "conditions", "names", "own_names", "provided")
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
-        self._paragraphs = text.strip("\n").split("\n\n")
+        self._text = text.strip("\n")
+        self._paragraphs = self._text.split("\n\n")
         if not all(paragraph.startswith("C:") for paragraph in self._paragraphs):
             # Fields are found by the line end before them, which that of a paragraph's first line has not.
             self._paragraphs = [f"\n{paragraph}" for paragraph in self._paragraphs]
         self._entries: dict[int, IndexEntry] = {}
-        self._needed: dict[str, list[int]] | None = None
         # Of each paragraph, the package's name; of each name, the paragraphs that have it in the field.
         self.own_names = _values(self._paragraphs, "P")
         self.names = _by_line(self.own_names)
@@ -125,15 +125,33 @@ class _Index:
 
     def first_mention(self, name: str) -> tuple[int, int, int] | None:
         """Return the paragraph, the field in it and the word in that, at which a name is read first."""
-        if self._needed is None:
-            self._needed = _by_word(_values(self._paragraphs, "D"))
-        fields = {"P": self.names, "D": self._needed, "p": self.provided, "i": self.conditions}
+        fields = {"P": self.names, "D": {}, "p": self.provided, "i": self.conditions}
         places = [(found[name][0], place) for place, found in enumerate(fields.values()) if name in found]
+        needed = self._first_needed(name, min(places)[0] if places else None)
+        if needed is not None:
+            places.append((needed, list(fields).index("D")))
         if not places:
             return None
         number, place = min(places)
         (line,) = _values([self._paragraphs[number]], list(fields)[place])
         return number, place, [name_of(word) for word in line.split()].index(name)
+
+    def _first_needed(self, name: str, last: int | None) -> int | None:
+        """Return the first paragraph, up to the last that matters, of a package that depends on a name."""
+        text, end = self._text, len(self._text)
+        if last is not None:
+            paragraph = self._paragraphs[last].strip("\n")
+            end = text.index(paragraph) + len(paragraph)
+        start = text.find(name, 0, end)
+        while start >= 0:
+            line = text.rfind("\n", 0, start) + 1
+            if text.startswith("D:", line):
+                after = text.find("\n", start)
+                words = text[line + 2 : after if after >= 0 else end].split()
+                if name in map(name_of, words):
+                    return text.count("\n\n", 0, line)
+            start = text.find(name, start + 1, end)
+        return None
 
 
 def _values(paragraphs: Sequence[str], letter: str) -> list[str]:
