@@ -7,7 +7,9 @@ of the 5,000 packages of a repository would take longer than everything else tha
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from bivy.apk import version as versions
@@ -93,7 +95,9 @@ class Candidate:
 class _Index:
     """The paragraphs of a text, found by the names in them."""
 
-    __slots__ = ("_entries", "_paragraphs", "_text", "_where", "conditions", "names", "own_names", "provided")
+    __slots__ = (
+        "_all_starts", "_entries", "_paragraphs", "_text", "_where", "conditions", "names", "own_names", "provided",
+    )  # fmt: skip
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
@@ -102,6 +106,7 @@ class _Index:
         if not all(paragraph.startswith("C:") for paragraph in self._paragraphs):
             # Fields are found by the line end before them, which that of a paragraph's first line has not.
             self._paragraphs = [f"\n{paragraph}" for paragraph in self._paragraphs]
+        self._all_starts: list[int] = []
         self._entries: dict[int, IndexEntry] = {}
         # Of each paragraph, the package's name; of each name, the paragraphs that have it in the field.
         self.own_names = _values(self._paragraphs, "P")
@@ -136,12 +141,18 @@ class _Index:
         (line,) = _values([self._paragraphs[number]], list(fields)[place])
         return number, place, [name_of(word) for word in line.split()].index(name)
 
+    @property
+    def _starts(self) -> list[int]:
+        """Where each paragraph begins in the text, and where one after the last would."""
+        if not self._all_starts:
+            before = 1 if self._paragraphs[0].startswith("\n") else 0
+            self._all_starts = list(accumulate((len(each) - before + 2 for each in self._paragraphs), initial=0))
+        return self._all_starts
+
     def _first_needed(self, name: str, last: int | None) -> int | None:
         """Return the first paragraph, up to the last that matters, of a package that depends on a name."""
-        text, end = self._text, len(self._text)
-        if last is not None:
-            paragraph = self._paragraphs[last].strip("\n")
-            end = text.index(paragraph) + len(paragraph)
+        text, starts = self._text, self._starts
+        end = len(text) if last is None else starts[last + 1]
         start = text.find(name, 0, end)
         while start >= 0:
             line = text.rfind("\n", 0, start) + 1
@@ -149,7 +160,7 @@ class _Index:
                 after = text.find("\n", start)
                 words = text[line + 2 : after if after >= 0 else end].split()
                 if name in map(name_of, words):
-                    return text.count("\n\n", 0, line)
+                    return bisect_right(starts, line) - 1
             start = text.find(name, start + 1, end)
         return None
 
