@@ -2,8 +2,9 @@
 
 The image has no bytecode, so a program of many modules would have Python compile them all each time it starts, and
 those of the standard library that they use. Here one module, `__main__`, holds the bytecode of all, and each is
-unpacked when it is imported. It also holds that of the methods that `dataclasses` writes as text and compiles, which
-would take half of the time that starting takes. The archive is not compressed: the layer that it lies in is.
+unpacked when it is imported. Where the package imports from `dataclasses` it gets `quick.py`, which is what it uses of
+that in little of the time; the methods that this writes as text are compiled here too. The archive is not compressed:
+the layer that it lies in is.
 
     bundle.py OUTPUT INTERPRETER ENTRY FOLDER LIST
 
@@ -14,7 +15,6 @@ library, one a line. It is run by a Python of the version that INTERPRETER is.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
 import importlib.util
 import io
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 SERIES = f"python{sys.version_info.major}.{sys.version_info.minor}"
 LIBRARY = f"/usr/local/lib/{SERIES}"
+QUICK = Path(__file__).parent / "quick.py"
 
-START = '''
+FINDING = '''
 # It is over before there is much to collect, and looking for that takes a tenth of the time.
 import gc
 
@@ -60,10 +61,10 @@ class Bundled:
 
     @staticmethod
     def exec_module(module):
-        exec(loads(CODE[module.__name__]), module.__dict__)
-        if module.__name__ == "dataclasses":
+        if module.__name__ == "bivy.quick":
             # The module's own name comes before the built-in one.
             module.exec = run_written
+        exec(loads(CODE[module.__name__]), module.__dict__)
 
 
 def run_written(text, *where):
@@ -72,9 +73,6 @@ def run_written(text, *where):
 
 
 sys.meta_path.insert(0, Bundled)
-import ENTRY
-
-ENTRY.main()
 '''
 
 
@@ -97,21 +95,32 @@ def library_modules(listed: Path) -> Iterator[tuple[str, Path, str]]:
             yield name, path, f"{LIBRARY}/{path.relative_to(library)}"
 
 
-def bytecode(source: bytes, where: str, optimize: int = 2) -> bytes:
-    """Compile a module, without asserts and, unless told otherwise, docstrings."""
-    return marshal.dumps(compile(source, where, "exec", dont_inherit=True, optimize=optimize))
+def bytecode(source: bytes, where: str) -> bytes:
+    """Compile a module, without asserts and docstrings."""
+    return marshal.dumps(compile(source, where, "exec", dont_inherit=True, optimize=2))
 
 
-def written_methods(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
-    """Import modules and return what `dataclasses` writes for them: the bytecode of each text."""
+def own_bytecode(path: Path, where: str) -> bytes:
+    """Compile a module of the package, with the quick dataclasses in the place of the others."""
+    return bytecode(path.read_bytes().replace(b"from dataclasses import", b"from bivy.quick import"), where)
+
+
+def written_methods(start: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Import the bundled modules and return what `quick.py` writes for them: the bytecode of each text.
+
+    Args:
+        start: The beginning of the file's `__main__`, which finds them.
+        names: The modules.
+    """
     found: dict[str, bytes] = {}
 
-    def note(text: str, *where: dict[str, object]) -> None:
-        found[text] = bytecode(text.encode(), "<dataclass>")
-        exec(text, *where)  # noqa: S102 - as `dataclasses` does
+    class Noted(dict[str, bytes]):
+        """Notes each text that is asked for, and compiles it."""
 
-    vars(dataclasses)["exec"] = note
-    sys.path.insert(0, str(folder.parent.parent))
+        def get(self, text: str, _: object = None) -> bytes:
+            return found.setdefault(text, bytecode(text.encode(), "<dataclass>"))
+
+    exec(start, {"__name__": "bundle", "WRITTEN": Noted()})  # noqa: S102 - our own
     for name in names:
         if not name.endswith("__main__"):
             # What needs an extension that this Python does not have is not at hand here, and compiled when it starts.
@@ -125,17 +134,17 @@ def main(output: str, interpreter: str, entry: str, folder: str, listed: str) ->
     parent = Path(folder).parent.name
     code, packages = {parent: bytecode(b"", parent)}, {parent}
     own = list(own_modules(Path(folder)))
-    for name, path, where in (*own, *library_modules(Path(listed))):
-        # A class without a docstring gets one from `dataclasses`, which takes it longer than all else that it does.
-        code[name] = bytecode(path.read_bytes(), where, optimize=1 if name.startswith(f"{parent}.") else 2)
+    for name, path, where in (*own, (f"{parent}.quick", QUICK, f"{parent}/quick.py")):
+        code[name] = own_bytecode(path, where)
         if path.name == "__init__.py":
             packages.add(name)
-    written = written_methods(Path(folder), (name for name, _, _ in own))
-    start = "\n".join((
-        f"CODE = {code!r}",
-        f"WRITTEN = {written!r}",
-        f"LIBRARY = {LIBRARY!r}", f"PACKAGES = {sorted(packages)!r}", START.replace("ENTRY", entry),
-    ))  # fmt: skip
+    for name, path, where in library_modules(Path(listed)):
+        code[name] = bytecode(path.read_bytes(), where)
+        if path.name == "__init__.py":
+            packages.add(name)
+    before = f"CODE = {code!r}\nLIBRARY = {LIBRARY!r}\nPACKAGES = {sorted(packages)!r}\n"
+    written = written_methods(before + FINDING, (name for name, _, _ in own))
+    start = f"WRITTEN = {written!r}\n{before}{FINDING}import {entry}\n\n{entry}.main()\n"
     # A bytecode file (PEP 552), hash-based and not to be checked: there is no source that it could be older than.
     head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)
     memory = io.BytesIO()
