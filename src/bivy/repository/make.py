@@ -87,7 +87,7 @@ def make_repository(
     folder = around.output / order.arch.name
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
-        written = [_put(path, folder, signer) for path in built]
+        written = [_put(path, folder, signer) for path in sorted(built, key=lambda path: path.name)]
     index = index_folder(folder, description=description, signer=signer, progress=progress)
     if signer:
         publish_key(around.output, signer)
