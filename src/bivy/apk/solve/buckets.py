@@ -7,6 +7,8 @@ MurmurHash3, x86, 32 bits (by Austin Appleby, in the public domain).
 
 from __future__ import annotations
 
+import functools
+
 _BUCKETS = 20_000
 _SEED = 5381
 _MASK = 0xFFFFFFFF
@@ -32,6 +34,7 @@ def murmur3(content: bytes, seed: int = 0) -> int:
     return value ^ value >> 16
 
 
+@functools.cache
 def bucket(name: str) -> int:
     """Return the number of the bucket that apk keeps a name in."""
     return murmur3(name.encode(), _SEED) % _BUCKETS

@@ -61,8 +61,13 @@ class _Chooser:
             self._waiting.add(name)
 
     def _check_dependents(self, name: Name) -> None:
+        concerned: list[Name] = []
         for dependent in name.dependents:
             dependent.check_needs = True
+            if (dependent.requirers or dependent.check_conditions) and not dependent.locked:
+                if dependent not in self._waiting:
+                    concerned.append(dependent)
+        for dependent in self._problem.dependents_in_order(name, concerned):
             self._look_again(dependent)
 
     def _check_conditions_on(self, name: Name) -> None:

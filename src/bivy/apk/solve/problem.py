@@ -62,7 +62,8 @@ class Name:
     Attributes:
         text: The name.
         providers: The packages that have or provide it; ``None`` until somebody asks.
-        dependents: The names of which some package depends on it.
+        dependents: The names of which some package depends on it, each with whether apk reads one
+            that does before all that was given as files; in no order that counts.
         wanted_with: The names of which some package is wanted where this is installed (``install_if``).
         seen: Whether the world can reach it.
         order: When it was reached; what was reached last is chosen first.
@@ -89,7 +90,7 @@ class Name:
         self.text = text
         self.providers: tuple[Provider, ...] | None = None
         self.wanted_with: tuple[Name, ...] | None = None
-        self.dependents: list[Name] = []
+        self.dependents: dict[Name, bool] = {}
         self.chosen: Provider | None = None
         self.order = self.requirers = 0
         self.seen = self.locked = self.conditional = self.never_conditional = self.selectable_alone = False
@@ -283,7 +284,6 @@ class Problem:
         """Find all names that a world can reach, and who depends on whom."""
         for name, _ in world:
             run(self._discover(name))
-        self._find_dependents()
 
     def _discover(self, name: Name) -> Generator:  # type: ignore[type-arg] # see run
         if name.seen:
@@ -296,6 +296,9 @@ class Problem:
                 for needed, _ in option.needs:
                     if not needed.seen:
                         yield self._discover(needed)
+            early = not _is_given(option.candidate)
+            for needed, _ in option.needs:
+                needed.dependents[name] = early or needed.dependents.get(name, False)
             never_conditional &= option.never_triggered
         name.never_conditional = never_conditional
         for option, _ in self.providers(name):
@@ -356,11 +359,14 @@ class Problem:
             return -1, self._world_names[text]
         return self.universe.first_mention(text)
 
-    def _find_dependents(self) -> None:
-        seen = [name.text for name in self.names.values() if name.seen and self.providers(name)]
-        depends = self.dependents_of(self.in_table_order(seen), lambda _: True)
-        for name, dependents in depends.items():
-            name.dependents = [dependent for dependent, _ in dependents]
+    def dependents_in_order(self, name: Name, which: Sequence[Name]) -> Iterable[Name]:
+        """Sort some of a name's dependents as apk goes through them."""
+        if len(which) < 2:
+            return which
+        # A name's place takes time to find, and of most names nobody asks for it.
+        ordered = self.in_table_order(each.text for each in which if name.dependents[each])
+        ordered += self.in_table_order(each.text for each in which if not name.dependents[each])
+        return [self.names[text] for text in ordered]
 
     def dependents_of(
         self, texts: Iterable[str], counts: Callable[[Option], bool]
