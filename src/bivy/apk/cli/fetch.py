@@ -30,6 +30,7 @@ OPTIONS: tuple[Option, ...] = (
 
 def main(session: Session) -> int:
     """Download the newest of each package that is named."""
+    session.refresh = False
     given = session.given
     if given.has("stdout"):
         session.verbosity, session.progress = 0, False

@@ -38,6 +38,7 @@ OPTIONS: tuple[Option, ...] = (
 def main(session: Session) -> int:
     """Print what is asked for; the status is the number of packages and files that are not there."""
     given = session.given
+    session.offline = not (given.has("update-cache") or given.has("no-cache"))
     if given.has("installed"):
         return sum(_print_if_installed(session, word) for word in given.words)
     if given.has("who-owns"):

@@ -28,6 +28,7 @@ OPTIONS: tuple[Option, ...] = (
 
 def main(session: Session) -> int:
     """Print the packages."""
+    session.refresh = False
     for name in session.names():
         for mark, candidate in _found(session, name):
             if _shown(session, candidate):

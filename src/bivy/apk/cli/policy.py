@@ -12,6 +12,7 @@ OPTIONS: tuple[Option, ...] = ()
 
 def main(session: Session) -> int:
     """Print the versions, the newest first, each with the repositories that have it."""
+    session.refresh = False
     for name in session.matching(session.given.words):
         candidates = session.packages(name)
         if candidates:

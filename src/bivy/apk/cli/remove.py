@@ -22,7 +22,7 @@ OPTIONS: tuple[Option, ...] = (("rdepends", "r", "", "Remove what needs the pack
 
 def main(session: Session) -> int:
     """Remove what the command line names, and what was there for it alone."""
-    session.refresh = False
+    session.offline = not session.given.has("update-cache")
     with opened(session) as world:
         asked = [word for word in session.given.words if word]
         names = session.matching(asked)

@@ -27,6 +27,7 @@ OPTIONS: tuple[Option, ...] = (
 
 def main(session: Session) -> int:
     """Print what is found."""
+    session.refresh = False
     given = session.given
     exact = given.has("exact") or given.has("exact-name") or given.has("has-origin")
     patterns = tuple(word if exact else f"*{word}*" for word in given.words)

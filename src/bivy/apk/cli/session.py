@@ -51,6 +51,7 @@ class Session(Console):
         root: The folder of the system.
         local: Packages that no repository has to have, such as files that are added.
         refresh: Whether indexes that are old are fetched again.
+        offline: Whether only indexes count that are on this machine, and it is no fault when one is not.
     """
 
     def __init__(self, given: Given) -> None:
@@ -62,6 +63,7 @@ class Session(Console):
         self.root = os.path.abspath(given.value("root", "/"))
         self.local: list[LocalPackage] = []
         self.refresh = True
+        self.offline = False
         source = given.value("from", "system")
         if source not in ("none", "repositories", "installed", "system"):
             raise ApkError(f"--from takes none, repositories, installed or system, not {source!r}")
@@ -117,9 +119,9 @@ class Session(Console):
             keys_folder=self.keys_folder,
             allow_untrusted=given.has("allow-untrusted"),
             cache=cache,
-            max_age=age if self.refresh else _FOREVER,
-            network=not given.has("no-network"),
-            say=self.relay,
+            max_age=age if self.refresh or given.has("update-cache") else _FOREVER,
+            network=not (given.has("no-network") or self.offline),
+            say=(lambda _: None) if self.offline else self.relay,
             transfer=Transfer(patience=given.number("timeout", int(PATIENCE))),
         )
 

@@ -12,6 +12,7 @@ OPTIONS: tuple[Option, ...] = ()
 
 def main(session: Session) -> int:
     """Print the numbers."""
+    session.refresh = False
     packages = session.state.installed
     names = session.names()
     session.put(

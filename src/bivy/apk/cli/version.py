@@ -23,6 +23,7 @@ _WIDTH = 39
 
 def main(session: Session) -> int:
     """Print the versions."""
+    session.refresh = False
     given = session.given
     if given.has("test"):
         if len(given.words) != 2:
