@@ -177,6 +177,16 @@ def parse_index_entry(found: Iterable[tuple[str, str]], where: str) -> IndexEntr
     return IndexEntry(**values, unknown=tuple(unknown))  # type: ignore[arg-type] # the tables above are by type
 
 
+def read_index_entry(paragraph: str, where: str) -> IndexEntry:
+    """Read the lines of one package.
+
+    Raises:
+        ApkError: A line is no field, a field is there twice or missing, or a number is none; the message begins with
+            `where`.
+    """
+    return parse_index_entry(split_fields(paragraph.split("\n"), where), where)
+
+
 def paragraphs(text: str) -> list[tuple[int, list[str]]]:
     """Split a text at its empty lines; each paragraph is its first line's number and its lines."""
     found: list[tuple[int, list[str]]] = []

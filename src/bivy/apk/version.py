@@ -8,6 +8,7 @@ of apk-tools 2.14's ``apk version -t``. apk-tools 3 differs where a number has s
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -19,6 +20,8 @@ _DIGITS = frozenset("0123456789")
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz")
 # Longer numbers do not surely fit what apk counts in.
 _MOST_DIGITS = 17
+# Most versions are like that. Those that are not may be valid, too.
+_PLAIN = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}(?:\.[0-9]{{1,{_MOST_DIGITS}}})*(?:-r[0-9]{{1,{_MOST_DIGITS}}})?")
 
 
 class _Token(IntEnum):
@@ -112,7 +115,7 @@ def _key(version: str) -> tuple[tuple[int, int], ...]:
 
 def is_valid(version: str) -> bool:
     """Tell whether apk takes this for a version."""
-    return _key(version)[-1] == (-_Token.END, 0)
+    return _PLAIN.fullmatch(version) is not None or _key(version)[-1] == (-_Token.END, 0)
 
 
 def compare(first: str, second: str) -> int:

@@ -64,9 +64,9 @@ class _Chooser:
         concerned: list[Name] = []
         for dependent in name.dependents:
             dependent.check_needs = True
-            if (dependent.requirers or dependent.check_conditions) and not dependent.locked:
-                if dependent not in self._waiting:
-                    concerned.append(dependent)
+            wanted = dependent.requirers or dependent.check_conditions
+            if wanted and not dependent.locked and dependent not in self._waiting:
+                concerned.append(dependent)
         for dependent in self._problem.dependents_in_order(name, concerned):
             self._look_again(dependent)
 

@@ -7,23 +7,23 @@ of the 5,000 packages of a repository would take longer than everything else tha
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from bivy.apk import version as versions
 from bivy.apk.dependency import name_of
 from bivy.apk.errors import ApkError
-from bivy.apk.index import IndexEntry, parse_index_entry, split_fields
+from bivy.apk.index import IndexEntry, read_index_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bivy.apk.database import InstalledPackage
 
 _VERSION_MARK = re.compile(r"[<>=~]+")
-_OTHER_SIGNS = re.compile(r"[<>~@!]")
+_OTHER_SIGNS = "<>~@!"
+# The fields of an index that have names in them which are looked for.
+_FIELD = re.compile(r"\n([Ppi]):(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,111 +92,128 @@ class Candidate:
         return f"{self.entry.name}-{self.entry.version}"
 
 
-class _Index:
-    """The paragraphs of a text, found by the names in them."""
+class _Names:
+    """Where in a text names are: of each the places, in order."""
 
-    __slots__ = (
-        "_all_starts", "_entries", "_paragraphs", "_text", "_where", "conditions", "names", "own_names", "provided",
-    )  # fmt: skip
+    __slots__ = ("first", "others")
+
+    def __init__(self) -> None:
+        # Nearly all names are in one place only, and to make a list for each takes longer than to find them.
+        self.first: dict[str, int] = {}
+        self.others: dict[str, list[int]] = {}
+
+    def places(self, name: str) -> Sequence[int]:
+        """Return all places of a name."""
+        first = self.first.get(name)
+        return () if first is None else (first, *self.others.get(name, ()))
+
+    def drop_other_signs(self) -> None:
+        """Take only the names of words that have something else than ``=`` behind them, or ``!`` before."""
+        together = "\n".join(self.first)
+        if any(sign in together for sign in _OTHER_SIGNS):
+            for word in [word for word in self.first if name_of(word) != word]:
+                places = sorted((*self.places(word), *self.places(name_of(word))))
+                del self.first[word]
+                self.others.pop(word, None)
+                self.first[name_of(word)], self.others[name_of(word)] = places[0], places[1:]
+
+
+def _find_names(text: str) -> dict[str, _Names]:
+    """Return the names in fields of an index, by the field's letter; the place of each is the line end before it."""
+    found = {letter: _Names() for letter in "Ppi"}
+    # This is the loop that reading an index spends its time in. It calls nothing of ours, and goes over the text once.
+    for match in _FIELD.finditer(text):
+        letter, line = match.groups()
+        place = match.start()
+        names = found[letter]
+        first = names.first
+        if letter == "P":
+            if line in first:
+                names.others.setdefault(line, []).append(place)
+            elif line:
+                first[line] = place
+            continue
+        for word in line.split():
+            name = word.partition("=")[0]
+            if name in first:
+                names.others.setdefault(name, []).append(place)
+            else:
+                first[name] = place
+    found["p"].drop_other_signs()
+    found["i"].drop_other_signs()
+    return found
+
+
+class _Index:
+    """The paragraphs of a text, each known by where it begins, found by the names in them."""
+
+    __slots__ = ("_entries", "_text", "_where", "conditions", "names", "provided")
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
-        self._text = text.strip("\n")
-        self._paragraphs = self._text.split("\n\n")
-        if not all(paragraph.startswith("C:") for paragraph in self._paragraphs):
-            # Fields are found by the line end before them, which that of a paragraph's first line has not.
-            self._paragraphs = [f"\n{paragraph}" for paragraph in self._paragraphs]
-        self._all_starts: list[int] = []
+        # Fields are found by the line end before them.
+        self._text = text if text.startswith(("C:", "\n")) else f"\n{text}"
         self._entries: dict[int, IndexEntry] = {}
-        # Of each paragraph, the package's name; of each name, the paragraphs that have it in the field.
-        self.own_names = _values(self._paragraphs, "P")
-        self.names = _by_line(self.own_names)
-        self.provided = _by_word(_values(self._paragraphs, "p"))
-        self.conditions = _by_word(_values(self._paragraphs, "i"))
+        found = _find_names(self._text)
+        self.names, self.provided, self.conditions = found["P"], found["p"], found["i"]
 
-    def entry(self, number: int) -> IndexEntry:
+    def paragraph(self, place: int) -> int:
+        """Return where the paragraph of a line begins."""
+        return self._text.rfind("\n\n", 0, place + 1) + 1
+
+    def _end(self, place: int) -> int:
+        """Return where the paragraph of a line ends."""
+        end = self._text.find("\n\n", place + 1)
+        return end if end >= 0 else len(self._text)
+
+    def _line(self, place: int) -> str:
+        """Return what the field behind a line end says."""
+        end = self._text.find("\n", place + 1)
+        return self._text[place + len("\nP:") : end if end >= 0 else None]
+
+    def owner(self, place: int) -> str:
+        """Return the name of the package that a line is about; empty where its paragraph has none."""
+        name = self._text.find("\nP:", self.paragraph(place), self._end(place))
+        return self._line(name) if name >= 0 else ""
+
+    def entry(self, start: int) -> IndexEntry:
         """Return what a paragraph says.
 
         Raises:
             ApkError: It is not what a paragraph of an index has to be.
         """
-        found = self._entries.get(number)
+        found = self._entries.get(start)
         if found is None:
-            paragraph = self._paragraphs[number].strip("\n")
-            where = f"{self._where}, package {self.own_names[number] or number + 1}"
-            found = parse_index_entry(split_fields(paragraph.split("\n"), where), where)
-            self._entries[number] = found
+            where = f"{self._where}, package {self.owner(start) or f'at {start}'}"
+            found = self._entries[start] = read_index_entry(self._text[start : self._end(start)].strip("\n"), where)
         return found
 
     def first_mention(self, name: str) -> tuple[int, int, int] | None:
         """Return the paragraph, the field in it and the word in that, at which a name is read first."""
-        fields = {"P": self.names, "D": {}, "p": self.provided, "i": self.conditions}
-        places = [(found[name][0], place) for place, found in enumerate(fields.values()) if name in found]
-        needed = self._first_needed(name, min(places)[0] if places else None)
-        if needed is not None:
-            places.append((needed, list(fields).index("D")))
-        if not places:
+        found = [
+            (self.paragraph(place), field, place)
+            for field, names in ((0, self.names), (2, self.provided), (3, self.conditions))
+            for place in names.places(name)[:1]
+        ]
+        place = self._first_needed(name, min(found)[2] if found else None)
+        if place is not None:
+            found.append((self.paragraph(place), 1, place))
+        if not found:
             return None
-        number, place = min(places)
-        (line,) = _values([self._paragraphs[number]], list(fields)[place])
-        return number, place, [name_of(word) for word in line.split()].index(name)
-
-    @property
-    def _starts(self) -> list[int]:
-        """Where each paragraph begins in the text, and where one after the last would."""
-        if not self._all_starts:
-            before = 1 if self._paragraphs[0].startswith("\n") else 0
-            self._all_starts = list(accumulate((len(each) - before + 2 for each in self._paragraphs), initial=0))
-        return self._all_starts
+        start, field, place = min(found)
+        return start, field, [name_of(word) for word in self._line(place).split()].index(name)
 
     def _first_needed(self, name: str, last: int | None) -> int | None:
-        """Return the first paragraph, up to the last that matters, of a package that depends on a name."""
-        text, starts = self._text, self._starts
-        end = len(text) if last is None else starts[last + 1]
+        """Return the first line, not behind the paragraph of the last that matters, that depends on a name."""
+        text = self._text
+        end = len(text) if last is None else self._end(last)
         start = text.find(name, 0, end)
         while start >= 0:
-            line = text.rfind("\n", 0, start) + 1
-            if text.startswith("D:", line):
-                after = text.find("\n", start)
-                words = text[line + 2 : after if after >= 0 else end].split()
-                if name in map(name_of, words):
-                    return bisect_right(starts, line) - 1
+            line = text.rfind("\n", 0, start)
+            if text.startswith("D:", line + 1) and name in map(name_of, self._line(line).split()):
+                return line
             start = text.find(name, start + 1, end)
         return None
-
-
-def _values(paragraphs: Sequence[str], letter: str) -> list[str]:
-    """Return what each paragraph has in a field, empty where it has not."""
-    mark = f"\n{letter}:"
-    return [paragraph.partition(mark)[2].partition("\n")[0] for paragraph in paragraphs]
-
-
-def _by_line(lines: Sequence[str]) -> dict[str, list[int]]:
-    """Return, of each text, the numbers of the lines that are it."""
-    found: dict[str, list[int]] = {}
-    for number, line in enumerate(lines):
-        if line in found:
-            found[line].append(number)
-        elif line:
-            found[line] = [number]
-    return found
-
-
-def _by_word(lines: Sequence[str]) -> dict[str, list[int]]:
-    """Return, of each name in the lines, the numbers of the lines that have it."""
-    found: dict[str, list[int]] = {}
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        # Nearly all lines have no other sign, and this is the loop that reading an index spends its time in.
-        plain = _OTHER_SIGNS.search(line) is None
-        for word in line.split():
-            name = word.partition("=")[0] if plain else name_of(word)
-            if name in found:
-                found[name].append(number)
-            else:
-                found[name] = [number]
-    return found
 
 
 def provided_by(entry: IndexEntry) -> tuple[tuple[str, str | None], ...]:
@@ -207,7 +224,7 @@ def provided_by(entry: IndexEntry) -> tuple[tuple[str, str | None], ...]:
     found: list[tuple[str, str | None]] = []
     for word in entry.provides:
         name, sign, version = word.partition("=")
-        if _OTHER_SIGNS.search(word) or version.startswith("="):
+        if any(sign in word for sign in _OTHER_SIGNS) or version.startswith("="):
             name = name_of(word)
             sign, version = word[len(name) :], _VERSION_MARK.sub("", word[len(name) :], count=1)
         if not sign:
@@ -250,13 +267,15 @@ class Universe:
         for number, package in enumerate(self._installed):
             self._installed_named.setdefault(package.entry.name, []).append((number, package))
         for entry in (*(package.entry for package in installed), *(package.entry for package in local)):
-            for name, _ in provided_by(entry):
-                self._others.setdefault(name, []).append(entry.name)
+            for word in entry.provides:
+                self._others.setdefault(name_of(word), []).append(entry.name)
             for word in entry.install_if:
                 self._conditional.setdefault(name_of(word), []).append(entry.name)
 
         # Names that are conditions of some package's: of most there is nothing to be looked for.
-        self.conditional_names = frozenset(self._conditional).union(*(index.conditions for index in self._indexes))
+        self.conditional_names = frozenset(self._conditional).union(
+            *(index.conditions.first for index in self._indexes)
+        )
 
     def named(self, name: str) -> tuple[Candidate, ...]:
         """Return all packages of a name: those installed, then in the order of the repositories.
@@ -277,7 +296,8 @@ class Universe:
         for number, package in self._installed_named.get(name, ()):
             first.setdefault(package.entry.checksum, ((0, number), package.entry))
         for source, index in enumerate(self._indexes):
-            for number in index.names.get(name, ()):
+            for place in index.names.places(name):
+                number = index.paragraph(place)
                 entry = index.entry(number)
                 if entry.name != name:
                     raise ApkError(f"{self.sources[source].where}: {name!r} is not a package's name")
@@ -316,8 +336,8 @@ class Universe:
         if found is None:
             owners = dict.fromkeys([name, *self._others.get(name, ())])
             for index in self._indexes:
-                for number in index.provided.get(name, ()):
-                    owners[index.own_names[number]] = None
+                for place in index.provided.places(name):
+                    owners[index.owner(place)] = None
             candidates = sorted(
                 (candidate for owner in owners if owner for candidate in self.named(owner)),
                 key=lambda candidate: candidate.position,
@@ -335,8 +355,8 @@ class Universe:
         """Return the packages of which a name is one condition (``install_if``) for being installed."""
         owners = dict.fromkeys(self._conditional.get(name, ()))
         for index in self._indexes:
-            for number in index.conditions.get(name, ()):
-                owners[index.own_names[number]] = None
+            for place in index.conditions.places(name):
+                owners[index.owner(place)] = None
         return tuple(
             candidate
             for owner in owners
@@ -365,7 +385,7 @@ class Universe:
         """Return the names of all packages, in the order in which they were read."""
         found = dict.fromkeys(self._installed_named)
         for index in self._indexes:
-            found.update(dict.fromkeys(index.names))
+            found.update(dict.fromkeys(index.names.first))
         found.update(dict.fromkeys(package.entry.name for package in self.local))
         return tuple(name for name in found if name)
 
