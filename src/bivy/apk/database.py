@@ -10,7 +10,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, overload
 
 from bivy.apk import tar
 from bivy.apk.entry import Entry, Kind
@@ -26,8 +25,10 @@ from bivy.apk.index import (
 from bivy.apk.info import parse_number
 from bivy.apk.package import SCRIPTS, format_checksum
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
+    from typing import Any
 
     from bivy.apk.package import Package
 
@@ -293,11 +294,7 @@ class RecordedFolders(Sequence[InstalledFolder]):
             self._read = tuple(_parse_folder(folder, self.where) for folder in folders)
         return self._read
 
-    @overload
-    def __getitem__(self, index: int) -> InstalledFolder: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[InstalledFolder, ...]: ...
-    def __getitem__(self, index: int | slice) -> InstalledFolder | tuple[InstalledFolder, ...]:
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - a number or a slice; `overload` is typing's
         return self._all()[index]
 
     def __len__(self) -> int:

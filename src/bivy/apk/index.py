@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Protocol
 
 from bivy.apk import segments, tar
 from bivy.apk.entry import Entry, Kind
@@ -11,8 +10,25 @@ from bivy.apk.errors import ApkError
 from bivy.apk.info import parse_number
 from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Protocol
+
+    class Described(Protocol):
+        """What an index can list: a package, or only what its control segment says."""
+
+        @property
+        def info(self) -> PackageInfo:
+            """What the package says of itself."""
+
+        @property
+        def checksum(self) -> str:
+            """What it is known by."""
+
+        @property
+        def size(self) -> int:
+            """Bytes of its file."""
 
     from bivy.apk.info import PackageInfo
     from bivy.apk.sign import PublicKey, Signer
@@ -78,22 +94,6 @@ class IndexText:
     text: str
     description: str
     signed_by: str
-
-
-class Described(Protocol):
-    """What an index can list: a package, or only what its control segment says."""
-
-    @property
-    def info(self) -> PackageInfo:
-        """What the package says of itself."""
-
-    @property
-    def checksum(self) -> str:
-        """What it is known by."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of its file."""
 
 
 # The letter of each attribute; the order of the attributes is that in which apk writes the letters.

@@ -11,7 +11,6 @@ import binascii
 import hashlib
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from bivy.apk import segments, tar
 from bivy.apk.entry import Entry, Kind
@@ -19,6 +18,7 @@ from bivy.apk.errors import ApkError
 from bivy.apk.info import PackageInfo, format_pkginfo, parse_pkginfo
 from bivy.apk.sign import check_signatures, read_signed, signature_segment
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path

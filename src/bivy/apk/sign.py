@@ -9,15 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
 
 from bivy.apk import der, segments, tar
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError, UntrustedError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from typing import TypeVar
+
+    _Key = TypeVar("_Key")
 
 # RFC 8017, section 9.2, note 1: DigestInfo up to the digest.
 _SHA1_PREFIX = bytes.fromhex("3021300906052b0e03021a05000414")
@@ -25,7 +28,6 @@ _SHA256_PREFIX = bytes.fromhex("3031300d060960864801650304020105000420")
 _RSA = bytes.fromhex("2a864886f70d010101")
 _FEWEST_BITS = 1024
 _SIGNATURE = re.compile(r"\.SIGN\.(RSA|RSA256)\.([^/]+)")
-_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True, slots=True)

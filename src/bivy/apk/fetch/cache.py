@@ -11,11 +11,11 @@ import contextlib
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
 
 from bivy.apk.errors import ApkError
 from bivy.apk.fetch.repository import file_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bivy.apk.fetch.repository import Listed
 

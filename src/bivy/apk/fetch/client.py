@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from bivy.apk.errors import ApkError, UntrustedError
 from bivy.apk.fetch.cache import MAX_AGE, age_in_words, fetched_at
@@ -15,6 +14,7 @@ from bivy.apk.fetch.transfer import LARGEST, Transfer, read_file
 from bivy.apk.index import IndexText, read_index_text
 from bivy.apk.package import check_package
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Self

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeVar
 
+    _Result = TypeVar("_Result")
     Say: TypeAlias = Callable[[str], None]
-
-_Result = TypeVar("_Result")
 
 
 def side_by_side(tasks: Sequence[Callable[[Say], _Result]], say: Say, workers: int) -> Iterator[_Result]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import TYPE_CHECKING
 
 from bivy.apk.fetch.http import Connection, UnavailableError, Url, basic_credentials
 from bivy.apk.fetch.repository import local_path, printable
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
     import ssl

@@ -16,7 +16,7 @@ from bivy.apk.errors import ApkError
 from bivy.apk.index import IndexEntry, read_index_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bivy.apk.database import InstalledPackage
 

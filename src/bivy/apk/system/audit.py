@@ -7,7 +7,6 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bivy.apk.database import Access, InstalledFile, InstalledFolder, InstalledPackage
 from bivy.apk.package import format_checksum
@@ -15,6 +14,7 @@ from bivy.apk.system.plan import combine, folder_of, joined
 from bivy.apk.system.protected import FULL_AUDIT, Protection, has_protected_below, parse_rules, protection, read_rules
 from bivy.apk.system.root import checksum_at
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

@@ -12,11 +12,11 @@ import contextlib
 import enum
 import os
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 from bivy.apk.errors import ApkError
 from bivy.apk.system.root import DATABASE, write_all
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from bivy.apk import version as versions
 from bivy.apk.database import (
@@ -23,6 +22,7 @@ from bivy.apk.errors import ApkError
 from bivy.apk.system.journal import UNRECORDED, Action, Step
 from bivy.apk.system.protected import matches, protection, read_rules
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 

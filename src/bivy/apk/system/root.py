@@ -12,15 +12,16 @@ import stat
 import time
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
 
 from bivy.apk import tar
 from bivy.apk.database import InstalledPackage, read_installed
 from bivy.apk.errors import ApkError
 from bivy.apk.package import SCRIPTS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from typing import Self
 
 DATABASE = "lib/apk/db"
 WORLD = "etc/apk/world"

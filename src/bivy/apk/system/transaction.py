@@ -14,7 +14,6 @@ import os
 import stat
 import zlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from bivy.apk import tar
 from bivy.apk.database import (
@@ -45,6 +44,7 @@ from bivy.apk.system.root import (
     write_file,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
