@@ -102,6 +102,7 @@ _NAMES = {letter: name for name, letter in _LETTERS.items()}
 _NUMBERS = frozenset("SItk")
 _LISTS = frozenset("Dpi")
 _ALWAYS = frozenset("CPVSITUL")
+_USUAL = frozenset(f"{letter}:" for letter in _NAMES)
 
 
 def index_entry(package: Described) -> IndexEntry:
@@ -184,7 +185,20 @@ def read_index_entry(paragraph: str, where: str) -> IndexEntry:
         ApkError: A line is no field, a field is there twice or missing, or a number is none; the message begins with
             `where`.
     """
-    return parse_index_entry(split_fields(paragraph.split("\n"), where), where)
+    lines = paragraph.split("\n")
+    texts = {line[:2]: line[2:] for line in lines}
+    get = texts.get
+    checksum, name, version = get("C:"), get("P:"), get("V:")
+    if not (checksum and name and version and len(texts) == len(lines) and _USUAL.issuperset(texts)):
+        return parse_index_entry(split_fields(lines, where), where)
+    size, installed_size, build_date, priority = (
+        parse_number(get(f"{letter}:", "0"), f"{where}: the field {letter}") for letter in "SItk"
+    )
+    return IndexEntry(
+        checksum, name, version, get("A:", ""), size, installed_size, get("T:", ""), get("U:", ""), get("L:", ""),
+        get("o:", ""), get("m:", ""), build_date, get("c:", ""), priority,
+        tuple(get("D:", "").split()), tuple(get("p:", "").split()), tuple(get("i:", "").split()),
+    )  # fmt: skip
 
 
 def paragraphs(text: str) -> list[tuple[int, list[str]]]:

@@ -91,9 +91,11 @@ class _Chooser:
 
     def _rule_out(self, option: Option) -> None:
         option.possible = False
-        self._check_dependents(option.name)
+        if option.name.dependents:
+            self._check_dependents(option.name)
         for name, _ in option.provides:
-            self._check_dependents(name)
+            if name.dependents:
+                self._check_dependents(name)
         self._check_conditions_with(option)
 
     def _become_required(self, name: Name) -> None:

@@ -107,6 +107,7 @@ class Option:
         provides: What else it stands for, each with a version or ``None``.
         conditions: With what it is wanted (``install_if``).
         is_condition: Those of its names, its own and what it provides, with which some package is wanted.
+        not_reached: Goes over those of the names that it stands for that nobody has looked at yet.
         repositories: Where it can be from, as bits.
         seen: Whether the world can reach it.
         available: Whether its file can be had.
@@ -126,8 +127,8 @@ class Option:
 
     __slots__ = (
         "allowed", "available", "candidate", "conditions", "conflicts", "faulty", "is_condition", "merged", "name",
-        "needs", "never_triggered", "possible", "prefer", "prefer_below", "preferred", "provides", "repositories",
-        "seen", "tags", "triggered", "used",
+        "needs", "never_triggered", "not_reached", "possible", "prefer", "prefer_below", "preferred", "provides",
+        "repositories", "seen", "tags", "triggered", "used",
     )  # fmt: skip
 
     def __init__(self, candidate: Candidate, name: Name, problem: Problem) -> None:
@@ -140,6 +141,7 @@ class Option:
         names = problem.universe.conditional_names
         self.is_condition = (*((name,) if name.text in names else ()),
                              *(problem.name(text) for text, _ in candidate.provides if text in names))  # fmt: skip
+        self.not_reached = iter(self.provides)
         self.repositories = problem.repositories_of(candidate)
         self.conflicts = self.prefer = self.prefer_below = self.tags = 0
         self.seen = self.available = self.possible = self.allowed = self.preferred = self.merged = self.used = False
@@ -290,22 +292,22 @@ class Problem:
             return
         name.seen = True
         never_conditional = True
-        for option, _ in self.providers(name):
+        providers = self.providers(name)
+        for option, _ in providers:
             if not option.seen:
                 self._look_at(option)
                 for needed, _ in option.needs:
                     if not needed.seen:
                         yield self._discover(needed)
-            early = not _is_given(option.candidate)
-            for needed, _ in option.needs:
-                needed.dependents[name] = early or needed.dependents.get(name, False)
+            self._add_dependent(name, option)
             never_conditional &= option.never_triggered
         name.never_conditional = never_conditional
-        for option, _ in self.providers(name):
+        for option, _ in providers:
             for other in self.wanted_with(option.name):
                 if not other.seen:
                     yield self._discover(other)
-            for provided, _ in option.provides:
+            # Another run of this, further down, may have taken some of them already.
+            for provided, _ in option.not_reached:
                 if not provided.seen:
                     yield self._discover(provided)
                     for other in self.wanted_with(provided):
@@ -313,6 +315,14 @@ class Problem:
                             yield self._discover(other)
         self._count += 1
         name.order = self._count
+
+    def _add_dependent(self, name: Name, option: Option) -> None:
+        if _is_given(option.candidate):
+            for needed, _ in option.needs:
+                needed.dependents.setdefault(name, False)
+        else:
+            for needed, _ in option.needs:
+                needed.dependents[name] = True
 
     def _look_at(self, option: Option) -> None:
         candidate = option.candidate

@@ -147,13 +147,14 @@ def _find_names(text: str) -> dict[str, _Names]:
 class _Index:
     """The paragraphs of a text, each known by where it begins, found by the names in them."""
 
-    __slots__ = ("_entries", "_text", "_where", "conditions", "names", "provided")
+    __slots__ = ("_entries", "_owners", "_text", "_where", "conditions", "names", "provided")
 
     def __init__(self, text: str, where: str) -> None:
         self._where = where
         # Fields are found by the line end before them.
         self._text = text if text.startswith(("C:", "\n")) else f"\n{text}"
         self._entries: dict[int, IndexEntry] = {}
+        self._owners: dict[int, str] = {}
         found = _find_names(self._text)
         self.names, self.provided, self.conditions = found["P"], found["p"], found["i"]
 
@@ -173,8 +174,11 @@ class _Index:
 
     def owner(self, place: int) -> str:
         """Return the name of the package that a line is about; empty where its paragraph has none."""
-        name = self._text.find("\nP:", self.paragraph(place), self._end(place))
-        return self._line(name) if name >= 0 else ""
+        found = self._owners.get(place)
+        if found is None:
+            name = self._text.find("\nP:", self.paragraph(place), self._end(place))
+            found = self._owners[place] = self._line(name) if name >= 0 else ""
+        return found
 
     def entry(self, start: int) -> IndexEntry:
         """Return what a paragraph says.
@@ -259,6 +263,8 @@ class Universe:
         self._installed = tuple(installed)
         self._indexes = [_Index(source.text, source.where) for source in sources]
         self._named: dict[str, tuple[Candidate, ...]] = {}
+        # In which versions the package at a position has or provides each of its names.
+        self._versions: dict[tuple[int, int], dict[str, list[str | None]]] = {}
         self._providers: dict[str, tuple[tuple[Candidate, str | None], ...]] = {}
         # Packages that are in no text, by their own names and by those that they provide.
         self._others: dict[str, list[str]] = {}
@@ -285,8 +291,21 @@ class Universe:
         """
         found = self._named.get(name)
         if found is None:
-            found = self._named[name] = tuple(self._read(name))
+            found = self._named[name] = tuple(self._read(name)) if self._is_package(name) else ()
+            for candidate in found:
+                versions_by_name: dict[str, list[str | None]] = {candidate.name: [candidate.version]}
+                for provided, version in candidate.provides:
+                    versions_by_name.setdefault(provided, []).append(version)
+                self._versions[candidate.position] = versions_by_name
         return found
+
+    def _is_package(self, name: str) -> bool:
+        """Tell whether there may be a package of a name, which of most that are provided there is not."""
+        return (
+            name in self._installed_named
+            or any(name in index.names.first for index in self._indexes)
+            or any(package.entry.name == name for package in self.local)
+        )
 
     def _read(self, name: str) -> Iterator[Candidate]:
         installed = {package.entry.checksum: package for _, package in self._installed_named.get(name, ())}
@@ -338,15 +357,12 @@ class Universe:
             for index in self._indexes:
                 for place in index.provided.places(name):
                     owners[index.owner(place)] = None
-            candidates = sorted(
-                (candidate for owner in owners if owner for candidate in self.named(owner)),
-                key=lambda candidate: candidate.position,
-            )
+            candidates = [candidate for owner in owners if owner for candidate in self.named(owner)]
+            candidates.sort(key=lambda candidate: candidate.position)
             found = tuple(
                 (candidate, version)
                 for candidate in candidates
-                for provided, version in ((candidate.name, candidate.version), *candidate.provides)
-                if provided == name
+                for version in self._versions[candidate.position].get(name, ())
             )
             self._providers[name] = found
         return found
