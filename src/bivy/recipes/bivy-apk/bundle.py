@@ -33,8 +33,8 @@ LIBRARY = f"/usr/local/lib/{SERIES}"
 QUICK = Path(__file__).parent / "quick.py"
 
 # What runs it. musl's malloc gives memory back at once, and asking for it again is a third of what apk's time is spent
-# on; Python has another, which is chosen by a variable. So -I, which takes no notice of variables, cannot be: the others
-# that would change what is run are emptied.
+# on; Python has another, which is chosen by a variable. So -I, which takes no notice of variables, cannot be: the
+# others that would change what is run are emptied.
 BEGINNING = '''#!/bin/sh
 PYTHONHOME= PYTHONPATH= PYTHONMALLOC=mimalloc exec INTERPRETER -sPSB "$0" "$@"
 '''
