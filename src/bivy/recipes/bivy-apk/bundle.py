@@ -35,9 +35,9 @@ QUICK = Path(__file__).parent / "quick.py"
 # What runs it. musl's malloc gives memory back at once, and asking for it again is a third of what apk's time is spent
 # on; Python has another, which is chosen by a variable. So -I, which takes no notice of variables, cannot be: the
 # others that would change what is run are emptied.
-BEGINNING = '''#!/bin/sh
+BEGINNING = """#!/bin/sh
 PYTHONHOME= PYTHONPATH= PYTHONMALLOC=mimalloc exec INTERPRETER -sPSB "$0" "$@"
-'''
+"""
 
 FINDING = '''
 # It is over before there is much to collect, and looking for that takes a tenth of the time.
