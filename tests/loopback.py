@@ -51,6 +51,7 @@ class Loopback:
     requests: list[tuple[str, str]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: int = 0
+    cache_controls: list[str] = field(default_factory=list)
     tunnel_to: int = 0
 
     def url(self, path: str = "", host: str = "127.0.0.1") -> str:
@@ -73,6 +74,7 @@ def serve(context: ssl.SSLContext | None = None, protocol: str = "HTTP/1.0") -> 
         def do_GET(self) -> None:
             wanted = self.headers.get("Range", "")
             site.requests.append((self.path, wanted))
+            site.cache_controls.append(self.headers.get("Cache-Control", ""))
             site.headers.append({name.lower(): value for name, value in self.headers.items()})
             answers = site.answers[self.path]
             answer = answers.pop(0) if answers else Answer()

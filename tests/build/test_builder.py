@@ -160,6 +160,17 @@ def test_documentation_is_left_out_and_owners_are_root(write_recipe: WriteRecipe
     assert entry_at(packages["answer-dev"], "usr/lib/libanswer.so").kind is Kind.SYMLINK
 
 
+def test_a_file_that_runs_as_its_owner_has_to_be_declared(write_recipe: WriteRecipe, cache: Path) -> None:
+    body = '[[pipeline]]\nruns = "mkdir -p $DESTDIR/bin; echo > $DESTDIR/bin/su; chmod 4755 $DESTDIR/bin/su"\n'
+    recipes = write_recipe("rise", body)
+    with pytest.raises(BivyError, match=r"rise-1\.0-r0: bin/su was installed with mode 4755") as caught:
+        make(recipes, cache, "rise")
+    assert 'mode = "4755"' in str(caught.value.hint)
+    write_recipe("rise", body + '[permissions."bin/su"]\nmode = "4755"\n')
+    packages, _ = make(recipes, cache, "rise")
+    assert entry_at(packages["rise"], "bin/su").mode == 0o4755
+
+
 def test_nothing_changed_and_nothing_is_built(write_recipe: WriteRecipe, cache: Path) -> None:
     recipes = write_recipe("answer", LIBRARY_BODY, LIBRARY)
     _, first = make(recipes, cache, "answer")

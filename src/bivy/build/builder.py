@@ -163,11 +163,11 @@ class _Build:
             self._run_steps(node, shop, file, log)
         epoch = source_date_epoch()
         libraries = {**libc_of(toolchain), **libraries_of(built_with)}
-        installed = read_installed(folder / "out", recipe.data.permissions, epoch=epoch)
         try:
+            installed = read_installed(folder / "out", recipe.data.permissions, epoch=epoch)
             parts = split(installed, recipe, toolchain.target, epoch=epoch, libraries=libraries)
         except BivyError as fault:
-            raise BivyError(f"{node.label}: {fault}", hint=f"the build's log is {log}") from None
+            raise BivyError(f"{node.label}: {fault}", hint=fault.hint or f"the build's log is {log}") from None
         return {
             f"{part.info.name}-{part.info.version}.apk": write_package(
                 part.info, part.entries, part.scripts, compress=_compress

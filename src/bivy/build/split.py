@@ -53,7 +53,8 @@ def read_installed(folder: Path, permissions: Mapping[str, Permission], *, epoch
         epoch: The time that every entry gets, in seconds since 1970.
 
     Raises:
-        BivyError: Something is neither file, folder nor link, or a permission is for a path that is not there.
+        BivyError: Something is neither file, folder nor link, a permission is for a path that is not there, or a file
+            runs as its owner and no permission says that it is to.
     """
     entries: dict[str, Entry] = {}
     first_names: dict[int, str] = {}
@@ -74,6 +75,12 @@ def read_installed(folder: Path, permissions: Mapping[str, Permission], *, epoch
             if status.st_nlink > 1:
                 first_names[status.st_ino] = path
         entries[path] = entry
+    for path, entry in entries.items():
+        if entry.kind is Kind.FILE and entry.mode & 0o6000 and path not in permissions:
+            raise BivyError(
+                f"{path} was installed with mode {entry.mode:04o}: who runs it becomes its owner",
+                hint=f'where that is meant, the recipe says so: [permissions."{path}"] with mode = "{entry.mode:04o}"',
+            )
     for path, permission in permissions.items():
         if path not in entries:
             raise BivyError(f"permissions name {path}, which was not installed")

@@ -315,6 +315,19 @@ def test_a_certificate_for_another_host_is_refused(authority: trustme.CA, tmp_pa
     assert "certificate is not valid for 'localhost'" in fault.why
 
 
+def test_a_server_need_not_prove_who_it_is_where_that_is_told(secure: Loopback) -> None:
+    assert "its certificate is not trusted" in refused(secure.url("/a"), patience=5.0).why
+    with transfer(patience=5.0, check_servers=False) as client:
+        assert client.get(secure.url("/a")) == CONTENT
+
+
+def test_caches_on_the_way_are_passed_where_that_is_told(site: Loopback) -> None:
+    for fresh in (False, True):
+        with transfer(fresh=fresh) as client:
+            client.get(site.url("/a"))
+    assert site.cache_controls == ["", "no-cache"]
+
+
 def test_https_to_a_port_without_it_is_said(site: Loopback) -> None:
     fault = refused(f"https://127.0.0.1:{site.port}/a", patience=5.0)
     assert "no connection by TLS" in fault.why or "broke off" in fault.why

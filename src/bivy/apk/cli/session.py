@@ -122,7 +122,11 @@ class Session(Console):
             max_age=age if self.refresh or given.has("update-cache") else _FOREVER,
             network=not (given.has("no-network") or self.offline),
             say=(lambda _: None) if self.offline else self.relay,
-            transfer=Transfer(patience=given.number("timeout", int(PATIENCE))),
+            transfer=Transfer(
+                patience=given.number("timeout", int(PATIENCE)),
+                check_servers=not given.has("no-check-certificate"),
+                fresh=given.has("force-refresh"),
+            ),
         )
 
     def relay(self, line: str) -> None:

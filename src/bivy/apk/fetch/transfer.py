@@ -92,6 +92,16 @@ def trust(environ: Mapping[str, str]) -> ssl.SSLContext:
     return context
 
 
+def _anybody() -> ssl.SSLContext:
+    """Return the settings for https that take any server for the right one."""
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def proxy_for(url: Url, environ: Mapping[str, str]) -> Url | None:
     """Return the proxy that the environment names for a URL: ``http_proxy``, ``https_proxy``, ``no_proxy``.
 
@@ -159,9 +169,11 @@ class Transfer:
     Attributes:
         patience: Seconds after which a host is given up that does not answer, or of which less than 4 KiB come.
         pauses: Seconds to wait before each new attempt after a passing fault.
+        check_servers: Whether https servers have to prove who they are.
+        fresh: Whether caches on the way are told to ask again themselves.
     """
 
-    __slots__ = ("_context", "_environ", "_idle", "patience", "pauses")
+    __slots__ = ("_context", "_environ", "_idle", "check_servers", "fresh", "patience", "pauses")
 
     def __init__(
         self,
@@ -169,8 +181,12 @@ class Transfer:
         patience: float = PATIENCE,
         pauses: tuple[float, ...] = _PAUSES,
         environ: Mapping[str, str] = os.environ,
+        check_servers: bool = True,
+        fresh: bool = False,
     ) -> None:
         self.patience = patience
+        self.check_servers = check_servers
+        self.fresh = fresh
         self.pauses = pauses
         self._environ = environ
         self._context: ssl.SSLContext | None = None
@@ -251,6 +267,8 @@ class Transfer:
     def _ask(self, key: tuple[object, ...], url: Url, proxy: Url | None) -> tuple[Connection, Answer]:
         """Send a request and read its answer's head, over a connection that is open or over a new one."""
         lines = _request(url, proxy)
+        if self.fresh:
+            lines.append("Cache-Control: no-cache")
         try:
             connection = self._idle[key].pop()
         except (KeyError, IndexError):
@@ -287,7 +305,7 @@ class Transfer:
                 if proxy:
                     _tunnel(Connection(connected, self.patience), url, proxy)
                 if not self._context:
-                    self._context = trust(self._environ)
+                    self._context = trust(self._environ) if self.check_servers else _anybody()
                 connected.settimeout(self.patience)
                 connected = self._context.wrap_socket(connected, server_hostname=url.host.encode())
         except BaseException:
