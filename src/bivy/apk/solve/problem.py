@@ -195,6 +195,7 @@ class Problem:
         self.prefer = prefer
         self.names: dict[str, Name] = {}
         self.options: dict[int, Option] = {}
+        self._needs: dict[str, Need] = {}
         self.world = tuple(Need(self.name(each.name), each) for each in world)
         self.tags = _tags(universe, world)
         self._available = ON_THIS_MACHINE
@@ -227,11 +228,14 @@ class Problem:
         Raises:
             ApkError: It is not one.
         """
-        try:
-            dependency = parse_dependency(word)
-        except ApkError as fault:
-            raise ApkError(f"the dependencies of {candidate}: {fault}", hint=fault.hint) from None
-        return Need(self.name(dependency.name), dependency)
+        found = self._needs.get(word)
+        if found is None:
+            try:
+                dependency = parse_dependency(word)
+            except ApkError as fault:
+                raise ApkError(f"the dependencies of {candidate}: {fault}", hint=fault.hint) from None
+            found = self._needs[word] = Need(self.name(dependency.name), dependency)
+        return found
 
     def option(self, candidate: Candidate) -> Option:
         """Return what is known of a package."""
