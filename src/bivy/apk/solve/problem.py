@@ -135,12 +135,12 @@ class Option:
         self.candidate = candidate
         self.name = name
         entry = candidate.entry
-        self.needs = tuple(problem.need(word, candidate) for word in entry.depends)
-        self.provides = tuple((problem.name(text), version) for text, version in candidate.provides)
-        self.conditions = tuple(problem.need(word, candidate) for word in entry.install_if)
+        self.needs = tuple([problem.need(word, candidate) for word in entry.depends])
+        self.provides = tuple([(problem.name(text), version) for text, version in candidate.provides])
+        self.conditions = tuple([problem.need(word, candidate) for word in entry.install_if])
         names = problem.universe.conditional_names
         self.is_condition = (*((name,) if name.text in names else ()),
-                             *(problem.name(text) for text, _ in candidate.provides if text in names))  # fmt: skip
+                             *[name for name, _ in self.provides if name.text in names])  # fmt: skip
         self.not_reached = iter(self.provides)
         self.repositories = problem.repositories_of(candidate)
         self.conflicts = self.prefer = self.prefer_below = self.tags = 0
@@ -247,9 +247,8 @@ class Problem:
     def providers(self, name: Name) -> tuple[Provider, ...]:
         """Return the packages that have or provide a name, in the order in which they were read."""
         if name.providers is None:
-            name.providers = tuple(
-                Provider(self.option(candidate), version) for candidate, version in self.universe.providers(name.text)
-            )
+            found = self.universe.providers(name.text)
+            name.providers = tuple([Provider(self.option(candidate), version) for candidate, version in found])
         return name.providers
 
     def repositories_of(self, candidate: Candidate) -> int:

@@ -367,17 +367,21 @@ class Universe:
         """
         found = self._providers.get(name)
         if found is None:
-            owners = dict.fromkeys([name, *self._others.get(name, ())])
+            owners: dict[str, None] = {name: None}
+            if name in self._others:
+                owners.update(dict.fromkeys(self._others[name]))
             for index in self._indexes:
-                for place in index.provided.places(name):
-                    owners[index.owner(place)] = None
+                if name in index.provided.first:
+                    owners.update((index.owner(place), None) for place in index.provided.places(name))
             candidates = [candidate for owner in owners for candidate in self.named(owner)]
             if len(owners) > 1:
                 candidates.sort(key=_position)
             found = tuple(
-                (candidate, version)
-                for candidate in candidates
-                for version in self._versions[candidate.position].get(name, ())
+                [
+                    (candidate, version)
+                    for candidate in candidates
+                    for version in self._versions[candidate.position].get(name, ())
+                ]
             )
             self._providers[name] = found
         return found
