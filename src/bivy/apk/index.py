@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
 from bivy.apk import segments, tar
@@ -102,7 +103,9 @@ _NAMES = {letter: name for name, letter in _LETTERS.items()}
 _NUMBERS = frozenset("SItk")
 _LISTS = frozenset("Dpi")
 _ALWAYS = frozenset("CPVSITUL")
+# The fields of a package as it usually is, and the numbers in it, as parse_number takes them.
 _USUAL = frozenset(f"{letter}:" for letter in _NAMES)
+_FOUR_NUMBERS = re.compile(" ".join(["[0-9]{1,18}"] * 4))
 
 
 def index_entry(package: Described) -> IndexEntry:
@@ -178,22 +181,21 @@ def parse_index_entry(found: Iterable[tuple[str, str]], where: str) -> IndexEntr
     return IndexEntry(**values, unknown=tuple(unknown))  # type: ignore[arg-type] # the tables above are by type
 
 
-def read_index_entry(paragraph: str, where: str) -> IndexEntry:
-    """Read the lines of one package.
+def read_usual_entry(paragraph: str) -> IndexEntry | None:
+    """Read the lines of one package, faster than :func:`parse_index_entry`.
 
-    Raises:
-        ApkError: A line is no field, a field is there twice or missing, or a number is none; the message begins with
-            `where`.
+    Returns:
+        What they say; ``None`` where a field is unknown, there twice or missing, or anything else is not as usual.
     """
     lines = paragraph.split("\n")
     texts = {line[:2]: line[2:] for line in lines}
     get = texts.get
     checksum, name, version = get("C:"), get("P:"), get("V:")
-    if not (checksum and name and version and len(texts) == len(lines) and _USUAL.issuperset(texts)):
-        return parse_index_entry(split_fields(lines, where), where)
-    size, installed_size, build_date, priority = (
-        parse_number(get(f"{letter}:", "0"), f"{where}: the field {letter}") for letter in "SItk"
-    )
+    numbers = get("S:", "0"), get("I:", "0"), get("t:", "0"), get("k:", "0")
+    is_usual = len(texts) == len(lines) and _USUAL.issuperset(texts) and _FOUR_NUMBERS.fullmatch(" ".join(numbers))
+    if not (is_usual and checksum and name and version):
+        return None
+    size, installed_size, build_date, priority = map(int, numbers)
     return IndexEntry(
         checksum, name, version, get("A:", ""), size, installed_size, get("T:", ""), get("U:", ""), get("L:", ""),
         get("o:", ""), get("m:", ""), build_date, get("c:", ""), priority,

@@ -135,12 +135,12 @@ class Option:
         self.candidate = candidate
         self.name = name
         entry = candidate.entry
-        self.needs = tuple(problem.need(word, candidate) for word in entry.depends)
-        self.provides = tuple((problem.name(text), version) for text, version in candidate.provides)
-        self.conditions = tuple(problem.need(word, candidate) for word in entry.install_if)
+        self.needs = tuple([problem.need(word, candidate) for word in entry.depends])
+        self.provides = tuple([(problem.name(text), version) for text, version in candidate.provides])
+        self.conditions = tuple([problem.need(word, candidate) for word in entry.install_if])
         names = problem.universe.conditional_names
         self.is_condition = (*((name,) if name.text in names else ()),
-                             *(problem.name(text) for text, _ in candidate.provides if text in names))  # fmt: skip
+                             *[name for name, _ in self.provides if name.text in names])  # fmt: skip
         self.not_reached = iter(self.provides)
         self.repositories = problem.repositories_of(candidate)
         self.conflicts = self.prefer = self.prefer_below = self.tags = 0
@@ -195,6 +195,7 @@ class Problem:
         self.prefer = prefer
         self.names: dict[str, Name] = {}
         self.options: dict[int, Option] = {}
+        self._needs: dict[str, Need] = {}
         self.world = tuple(Need(self.name(each.name), each) for each in world)
         self.tags = _tags(universe, world)
         self._available = ON_THIS_MACHINE
@@ -227,11 +228,14 @@ class Problem:
         Raises:
             ApkError: It is not one.
         """
-        try:
-            dependency = parse_dependency(word)
-        except ApkError as fault:
-            raise ApkError(f"the dependencies of {candidate}: {fault}", hint=fault.hint) from None
-        return Need(self.name(dependency.name), dependency)
+        found = self._needs.get(word)
+        if found is None:
+            try:
+                dependency = parse_dependency(word)
+            except ApkError as fault:
+                raise ApkError(f"the dependencies of {candidate}: {fault}", hint=fault.hint) from None
+            found = self._needs[word] = Need(self.name(dependency.name), dependency)
+        return found
 
     def option(self, candidate: Candidate) -> Option:
         """Return what is known of a package."""
@@ -243,9 +247,8 @@ class Problem:
     def providers(self, name: Name) -> tuple[Provider, ...]:
         """Return the packages that have or provide a name, in the order in which they were read."""
         if name.providers is None:
-            name.providers = tuple(
-                Provider(self.option(candidate), version) for candidate, version in self.universe.providers(name.text)
-            )
+            found = self.universe.providers(name.text)
+            name.providers = tuple([Provider(self.option(candidate), version) for candidate, version in found])
         return name.providers
 
     def repositories_of(self, candidate: Candidate) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bivy.apk import version as versions
 from bivy.apk.dependency import name_of
 from bivy.apk.errors import ApkError
-from bivy.apk.index import IndexEntry, read_index_entry
+from bivy.apk.index import IndexEntry, parse_index_entry, read_usual_entry, split_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bivy.apk.database import InstalledPackage
 
 _VERSION_MARK = re.compile(r"[<>=~]+")
-_OTHER_SIGNS = "<>~@!"
+_OTHER_SIGNS = re.compile(r"[<>~@!]")
 # The fields of an index that have names in them which are looked for.
 _FIELD = re.compile(r"\n([Ppi]):(.*)")
 
@@ -110,7 +110,7 @@ class _Names:
     def drop_other_signs(self) -> None:
         """Take only the names of words that have something else than ``=`` behind them, or ``!`` before."""
         together = "\n".join(self.first)
-        if any(sign in together for sign in _OTHER_SIGNS):
+        if any(sign in together for sign in "<>~@!"):
             for word in [word for word in self.first if name_of(word) != word]:
                 places = sorted((*self.places(word), *self.places(name_of(word))))
                 del self.first[word]
@@ -188,8 +188,12 @@ class _Index:
         """
         found = self._entries.get(start)
         if found is None:
-            where = f"{self._where}, package {self.owner(start) or f'at {start}'}"
-            found = self._entries[start] = read_index_entry(self._text[start : self._end(start)].strip("\n"), where)
+            paragraph = self._text[start : self._end(start)].strip("\n")
+            found = read_usual_entry(paragraph)
+            if found is None:
+                where = f"{self._where}, package {self.owner(start) or f'at {start}'}"
+                found = parse_index_entry(split_fields(paragraph.split("\n"), where), where)
+            self._entries[start] = found
         return found
 
     def first_mention(self, name: str) -> tuple[int, int, int] | None:
@@ -226,18 +230,26 @@ def provided_by(entry: IndexEntry) -> tuple[tuple[str, str | None], ...]:
     Like apk, this stops at a word with something behind its sign that is not a version.
     """
     found: list[tuple[str, str | None]] = []
+    plain = _OTHER_SIGNS.search(" ".join(entry.provides)) is None
+    # Mostly it is the same version for all of them.
+    valid: str | None = None
     for word in entry.provides:
         name, sign, version = word.partition("=")
-        if any(sign in word for sign in _OTHER_SIGNS) or version.startswith("="):
+        if not plain or version.startswith("="):
             name = name_of(word)
             sign, version = word[len(name) :], _VERSION_MARK.sub("", word[len(name) :], count=1)
         if not sign:
             found.append((name, None))
-        elif versions.is_valid(version):
+        elif version == valid or versions.is_valid(version):
+            valid = version
             found.append((name, version))
         else:
             break
     return tuple(found)
+
+
+def _position(candidate: Candidate) -> tuple[int, int]:
+    return candidate.position
 
 
 class Universe:
@@ -261,6 +273,7 @@ class Universe:
         self.local = tuple(local)
         self._cached = cached
         self._installed = tuple(installed)
+        self._local_names = {package.entry.name for package in local}
         self._indexes = [_Index(source.text, source.where) for source in sources]
         self._named: dict[str, tuple[Candidate, ...]] = {}
         # In which versions the package at a position has or provides each of its names.
@@ -301,15 +314,17 @@ class Universe:
 
     def _is_package(self, name: str) -> bool:
         """Tell whether there may be a package of a name, which of most that are provided there is not."""
-        return (
-            name in self._installed_named
-            or any(name in index.names.first for index in self._indexes)
-            or any(package.entry.name == name for package in self.local)
-        )
+        if name in self._installed_named or name in self._local_names:
+            return True
+        for index in self._indexes:  # noqa: SIM110 # any() takes thrice as long, and this is asked a thousand times
+            if name in index.names.first:
+                return True
+        return False
 
     def _read(self, name: str) -> Iterator[Candidate]:
         installed = {package.entry.checksum: package for _, package in self._installed_named.get(name, ())}
-        local = {package.entry.checksum: package for package in self.local if package.entry.name == name}
+        given = [(number, each) for number, each in enumerate(self.local) if each.entry.name == name]
+        local = {each.entry.checksum: each for _, each in given}
         places: dict[str, list[int]] = {}
         first: dict[str, tuple[tuple[int, int], IndexEntry]] = {}
         for number, package in self._installed_named.get(name, ()):
@@ -324,9 +339,8 @@ class Universe:
                 listed = places.setdefault(entry.checksum, [])
                 if source not in listed:
                     listed.append(source)
-        for number, given in enumerate(self.local):
-            if given.entry.name == name:
-                first.setdefault(given.entry.checksum, ((len(self._indexes) + 1, number), given.entry))
+        for number, each in given:
+            first.setdefault(each.entry.checksum, ((len(self._indexes) + 1, number), each.entry))
         for checksum, (position, entry) in first.items():
             yield Candidate(
                 entry,
@@ -353,16 +367,21 @@ class Universe:
         """
         found = self._providers.get(name)
         if found is None:
-            owners = dict.fromkeys([name, *self._others.get(name, ())])
+            owners: dict[str, None] = {name: None}
+            if name in self._others:
+                owners.update(dict.fromkeys(self._others[name]))
             for index in self._indexes:
-                for place in index.provided.places(name):
-                    owners[index.owner(place)] = None
-            candidates = [candidate for owner in owners if owner for candidate in self.named(owner)]
-            candidates.sort(key=lambda candidate: candidate.position)
+                if name in index.provided.first:
+                    owners.update((index.owner(place), None) for place in index.provided.places(name))
+            candidates = [candidate for owner in owners for candidate in self.named(owner)]
+            if len(owners) > 1:
+                candidates.sort(key=_position)
             found = tuple(
-                (candidate, version)
-                for candidate in candidates
-                for version in self._versions[candidate.position].get(name, ())
+                [
+                    (candidate, version)
+                    for candidate in candidates
+                    for version in self._versions[candidate.position].get(name, ())
+                ]
             )
             self._providers[name] = found
         return found
