@@ -121,13 +121,29 @@ def test_what_a_class_says_itself_counts() -> None:
         OURS.Own("")
 
 
+def test_named_tuples_are_tuples_with_names() -> None:
+    class Pair(QUICK.NamedTuple):  # type: ignore[name-defined, misc]
+        """Two."""
+
+        first: int
+        second: str
+
+    assert Pair(1, "a") == (1, "a")
+    assert Pair(second="a", first=1).second == "a"
+    assert Pair.__doc__ == "Two."
+
+
 def test_all_that_apk_asks_of_dataclasses_is_there() -> None:
     for path in (BIVY / "apk").rglob("*.py"):
         for line in path.read_text().splitlines():
             if line.strip().startswith("from dataclasses import"):
                 for name in line.partition("import")[2].split(","):
                     assert hasattr(QUICK, name.strip()), f"{path}: {name}"
+            if line.startswith("from typing import"):
+                for name in line.partition("import")[2].split(","):
+                    assert hasattr(QUICK, name.strip()), f"{path}: {name}"
             assert "import dataclasses" not in line, path
+            assert not line.startswith("import typing"), path
 
 
 def test_the_file_is_the_same_each_time_and_runs(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ that of apk-tools 2.14, solver.c, and any other would answer differently where s
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 from bivy.apk import version as versions
 from bivy.apk.solve.problem import UNTAGGED, Name, Need, Option, Prefer, Provider, is_met
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 

@@ -6,13 +6,13 @@ The answers, and their order, are those of apk-tools 2.14.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from bivy.apk.errors import ApkError
 from bivy.apk.solve.changes import Change, order_changes
 from bivy.apk.solve.choose import choose
 from bivy.apk.solve.problem import Need, Prefer, Problem
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 

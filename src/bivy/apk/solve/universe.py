@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bivy.apk import version as versions
 from bivy.apk.dependency import name_of
 from bivy.apk.errors import ApkError
 from bivy.apk.index import IndexEntry, parse_index_entry, read_usual_entry, split_fields
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 

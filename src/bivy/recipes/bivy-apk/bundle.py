@@ -2,9 +2,9 @@
 
 The image has no bytecode, so a program of many modules would have Python compile them all each time it starts, and
 those of the standard library that they use. Here one module, `__main__`, holds the bytecode of all, and each is
-unpacked when it is imported. Where the package imports from `dataclasses` it gets `quick.py`, which is what it uses of
-that in little of the time; the methods that this writes as text are compiled here too. The archive is not compressed:
-the layer that it lies in is.
+unpacked when it is imported. Where the package imports from `dataclasses` or `typing` it gets `quick.py`, which is what
+it uses of these in little of the time; the methods that this writes as text are compiled here too. The archive is not
+compressed: the layer that it lies in is.
 
     bundle.py OUTPUT INTERPRETER ENTRY FOLDER LIST
 
@@ -108,8 +108,11 @@ def bytecode(source: bytes, where: str) -> bytes:
 
 
 def own_bytecode(path: Path, where: str) -> bytes:
-    """Compile a module of the package, with the quick dataclasses in the place of the others."""
-    return bytecode(path.read_bytes().replace(b"from dataclasses import", b"from bivy.quick import"), where)
+    """Compile a module of the package, with the quick classes in the place of the others."""
+    source = path.read_bytes()
+    for module in (b"dataclasses", b"typing"):
+        source = source.replace(b"from " + module + b" import", b"from bivy.quick import")
+    return bytecode(source, where)
 
 
 def written_methods(start: str, names: Iterable[str]) -> dict[str, bytes]:
