@@ -152,6 +152,15 @@ def main() -> None:
                 f"apk add, {size} repository: bivy {times['bivy'] * 1000:.0f} ms, "
                 f"genuine {times['genuine'] * 1000:.0f} ms, ratio {times['bivy'] / times['genuine']:.2f}"
             )
+        starts = {
+            "the interpreter alone": ("/usr/local/bin/python3", "-ISB", "-c", "pass"),
+            "apk with all that `add` imports": ("apk", "add", "--help"),
+        }
+        for what, words in starts.items():
+            start = statistics.median(
+                _time(roots["bivy"], *words) - _time(roots["bivy"], "true") for _ in range(given.rounds)
+            )
+            print(f"{what} starts and ends in {start * 1000:.0f} ms")
         server.shutdown()
 
 
