@@ -6,6 +6,7 @@ format is that of apk-tools 2.14, database.c, which 3.0 reads and continues.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Sequence
@@ -356,6 +357,14 @@ def _format_scripts(packages: Sequence[Recorded]) -> bytes:
     return tar.write_members(entries) + tar.end_of_archive()
 
 
+def _as_indexes_have_it(checksum: str) -> str:
+    """Return a checksum with base64; apk-tools 3 names scripts with hexadecimal."""
+    if checksum.startswith("X1"):
+        with contextlib.suppress(ValueError):
+            return format_checksum(bytes.fromhex(checksum[2:]))
+    return checksum
+
+
 def parse_scripts(archive: bytes, where: str = "lib/apk/db/scripts.tar") -> dict[str, dict[str, bytes]]:
     """Read the archive of scripts: by checksum of the package, then by apk's names.
 
@@ -366,9 +375,11 @@ def parse_scripts(archive: bytes, where: str = "lib/apk/db/scripts.tar") -> dict
     for member in tar.read_members(archive, where):
         title, _, name = member.entry.path.rpartition(".")
         _, mark, checksum = title.rpartition(".")
-        if not mark or name not in SCRIPTS or member.entry.kind is not Kind.FILE:
+        if not mark or member.entry.kind is not Kind.FILE:
             raise ApkError(f"{where}: {member.entry.path} is not the script of a package")
-        found.setdefault(checksum, {})[name] = member.entry.content
+        # A kind of script that this does not know is of a newer apk, and nothing that would be run.
+        if name in SCRIPTS:
+            found.setdefault(_as_indexes_have_it(checksum), {})[name] = member.entry.content
     return found
 
 
@@ -380,7 +391,7 @@ def _format_triggers(packages: Sequence[Recorded]) -> str:
 def parse_triggers(text: str) -> dict[str, tuple[str, ...]]:
     """Read the list of triggers: by checksum of the package, the folders that it watches."""
     lines = (line.split() for line in text.splitlines())
-    return {checksum: tuple(folders) for checksum, *folders in filter(None, lines)}
+    return {_as_indexes_have_it(checksum): tuple(folders) for checksum, *folders in filter(None, lines)}
 
 
 def _format_world(world: Sequence[str]) -> str:

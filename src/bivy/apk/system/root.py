@@ -13,10 +13,8 @@ import time
 import zlib
 from dataclasses import dataclass
 
-from bivy.apk import tar
-from bivy.apk.database import InstalledPackage, read_installed
+from bivy.apk.database import InstalledPackage, parse_scripts, parse_triggers, read_installed
 from bivy.apk.errors import ApkError
-from bivy.apk.package import SCRIPTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -191,14 +189,6 @@ class State:
     arch: str
 
 
-def _checksum_as_written(text: str) -> str:
-    """Return a checksum with base64, as indexes have it; apk-tools 3 names scripts with hexadecimal."""
-    if text.startswith("X1"):
-        with contextlib.suppress(ValueError):
-            return "Q1" + base64.b64encode(bytes.fromhex(text[2:])).decode()
-    return text
-
-
 def _read_scripts(root: Root) -> dict[str, dict[str, bytes]]:
     where, content = SCRIPTS_TAR, root.read(SCRIPTS_TAR)
     if content is None:
@@ -207,13 +197,7 @@ def _read_scripts(root: Root) -> dict[str, dict[str, bytes]]:
             content = zlib.decompress(packed, wbits=31) if packed else b""
         except zlib.error:
             raise ApkError(f"{where} is damaged", hint="apk fix --reinstall brings the scripts back") from None
-    found: dict[str, dict[str, bytes]] = {}
-    for member in tar.read_members(content, where):
-        start, _, name = member.entry.path.rpartition(".")
-        checksum = _checksum_as_written(start.rpartition(".")[2])
-        if name in SCRIPTS:
-            found.setdefault(checksum, {})[name] = member.entry.content
-    return found
+    return parse_scripts(content, where)
 
 
 def _text(root: Root, path: str) -> str | None:
@@ -240,12 +224,11 @@ def read_state(root: Root) -> State:
         raise ApkError(
             f"{root.path} has no database of packages ({_INSTALLED})", hint="apk --initdb add makes an empty one"
         )
-    watched = (line.split() for line in triggers.split("\n") if line.strip())
     return State(
         installed=read_installed(installed),
         world=tuple(world.split()),
         scripts=scripts,
-        triggers={_checksum_as_written(words[0]): tuple(words[1:]) for words in watched},
+        triggers=parse_triggers(triggers),
         arch=arch.strip(),
     )
 
