@@ -122,7 +122,8 @@ def fetch(
     with open_client(connect=patience.connect, read=patience.read) as client:
         errand = _Errand(_folder(cache), archives, mirrors, client, progress, patience.pauses)
         got = _side_by_side(lambda pin: _obtain(errand, pin), missing, jobs, errand.stop)
-    faults = [reason for reason in got.values() if isinstance(reason, str)]
+    # In the order asked for, not in that in which the downloads ended.
+    faults = [reason for pin in missing if isinstance(reason := got.get(pin), str)]
     if faults:
         raise BivyError("\n".join(faults), hint=_HINT)
     return found | {pin: path for pin, path in got.items() if isinstance(path, Path)}

@@ -322,6 +322,7 @@ def test_a_server_need_not_prove_who_it_is_where_that_is_told(secure: Loopback) 
 
 
 def test_caches_on_the_way_are_passed_where_that_is_told(site: Loopback) -> None:
+    site.files["/a"] = CONTENT
     for fresh in (False, True):
         with transfer(fresh=fresh) as client:
             client.get(site.url("/a"))
