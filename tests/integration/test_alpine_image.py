@@ -6,6 +6,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -205,7 +206,7 @@ def test_alpine_s_own_keys_are_trusted_and_no_others(mirror: Mirror, tmp_path: P
 
 def test_a_mirror_that_breaks_off_in_the_middle_leaves_nothing(tmp_path: Path, signer: Signer) -> None:
     # Another package than other tests fetch, which is in no cache.
-    apk_tools = small_package("apk-tools", "3.0.8-r0", arch=ARCH, entries=[folder("sbin")], commit=tmp_path.name)
+    apk_tools = small_package("apk-tools", "3.0.8-r0", arch=ARCH, entries=[folder("sbin")], commit=token_hex())
     mirror = Mirror(tmp_path / "mirror")
     main = write_repository(mirror.folder / "v3.24/main", [*built("python", "bivy-apk"), apk_tools], signer, ARCH)
     with serve() as site:
