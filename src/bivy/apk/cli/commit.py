@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 
 from bivy.apk import version as versions
 from bivy.apk.cli.console import human_size
-from bivy.apk.dependency import parse_dependency
 from bivy.apk.errors import ApkError
 from bivy.apk.solve.requests import Request, parse_world
 from bivy.apk.solve.solver import solve
@@ -90,7 +89,7 @@ def carry_out(session: Session, changes: Sequence[Change], world: Sequence[Depen
         return 1
     if session.given.has("simulate"):
         for number, change in enumerate(changes, 1):
-            session.say(f"({number}/{len(changes)}) {headline(change)}")
+            session.say(f"({number}/{len(changes)}) {change}")
         _say_sum(session, 0, _installed_after(session.state.installed, changes))
         return 0
     pairs = _with_packages(session, changes)
@@ -116,21 +115,6 @@ def _options(session: Session) -> Options:
         overwrite=session.forced("overwrite"),
         clean_protected=given.has("clean-protected"),
     )
-
-
-def headline(change: Change) -> str:
-    """Say what happens to a package, as apk does."""
-    old, new = change.old, change.new
-    if new is None:
-        assert old is not None
-        return f"Purging {old.name} ({old.version})"
-    tag = f"@{change.tag}" if change.tag else ""
-    if old is None:
-        return f"Installing {new.name}{tag} ({new.version})"
-    if old is new:
-        return f"{'Reinstalling' if change.reinstall else 'Updating pinning'} {new.name}{tag} ({new.version})"
-    word = ("Replacing", "Upgrading", "Downgrading")[versions.compare(new.version, old.version)]
-    return f"{word} {new.name}{tag} ({old.version} -> {new.version})"
 
 
 def _with_packages(session: Session, changes: Sequence[Change]) -> list[tuple[InstalledPackage | None, Package | None]]:
@@ -256,8 +240,3 @@ def _say_sum(session: Session, errors: int, installed: Sequence[InstalledPackage
         session.say(f"{start} {len(installed)} packages, {len(folders)} dirs, {files} files, {size} MiB")
     else:
         session.say(f"{start} {size} MiB in {len(installed)} packages")
-
-
-def words_of(session: Session) -> list[Dependency]:
-    """Read the words of the command line as what is asked for; empty ones count for nothing."""
-    return [parse_dependency(word) for word in session.given.words if word]

@@ -36,7 +36,7 @@ def main(session: Session) -> int:
         session.verbosity, session.progress = 0, False
         if sys.stdout.isatty() and not session.forced("binary-stdout"):
             raise ApkError("a package is no text for a terminal", hint="write to a file, or --force-binary-stdout")
-    session._source = session.given.value("from", "repositories")  # noqa: SLF001 - installed packages cannot be had
+    session.source = session.given.value("from", "repositories")  # what is only installed cannot be had
     errors = 0
     with session.client:
         wanted, missing = _wanted(session)

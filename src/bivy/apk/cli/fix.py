@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bivy.apk.cli.commit import commit, opened
-from bivy.apk.errors import ApkError
 from bivy.apk.solve.requests import to_fix
 from bivy.apk.system.audit import broken
 
@@ -25,9 +24,8 @@ def main(session: Session) -> int:
     """Fix what the command line names, or what the database says is broken."""
     given = session.given
     with opened(session) as world:
-        names = session.matching(given.words) or list(broken(session.state, xattrs=given.has("xattr")))
-        unknown = [word for word in given.words if word not in names and "*" not in word]
-        if unknown:
-            raise ApkError("\nERROR: ".join(f"Package '{word}' not found" for word in unknown))
+        names = session.known(given.words, "Package '{}' not found") or list(
+            broken(session.state, xattrs=given.has("xattr"))
+        )
         choice = {name: given.has(name) for name in ("reinstall", "upgrade", "depends")}
         return commit(session, to_fix(world, names, **choice))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bivy.apk.cli.commit import carry_out, opened
 from bivy.apk.dependency import name_of
-from bivy.apk.errors import ApkError
 from bivy.apk.solve.requests import to_delete
 from bivy.apk.solve.solver import solve
 
@@ -24,11 +23,7 @@ def main(session: Session) -> int:
     """Remove what the command line names, and what was there for it alone."""
     session.offline = not session.given.has("update-cache")
     with opened(session) as world:
-        asked = [word for word in session.given.words if word]
-        names = session.matching(asked)
-        unknown = [word for word in asked if word not in names and "*" not in word]
-        if unknown:
-            raise ApkError("\nERROR: ".join(f"No such package: {word}" for word in unknown))
+        names = session.known([word for word in session.given.words if word], "No such package: {}")
         request = to_delete(session.universe, world, names, recursive=session.given.has("rdepends"))
         solution = solve(session.universe, request.world, request.options)
         _say_what_stays(session, names, solution.packages, request.world)
@@ -57,8 +52,8 @@ def _reasons(candidate: Candidate, packages: Sequence[Candidate], world: Sequenc
         names = {here.name, *(name_of(word) for word in here.entry.provides)}
         found.update(dict.fromkeys(sorted(names & asked)))
         for other in packages:
-            needs = (*other.entry.depends, *(here.entry.install_if and ()))
-            if other not in seen and any(not word.startswith("!") and name_of(word) in names for word in needs):
+            needs = (name_of(word) for word in other.entry.depends if not word.startswith("!"))
+            if other not in seen and not names.isdisjoint(needs):
                 seen.add(other)
                 waiting.append(other)
     return list(found)

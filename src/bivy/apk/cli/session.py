@@ -50,6 +50,7 @@ class Session(Console):
         given: The options and words.
         root: The folder of the system.
         local: Packages that no repository has to have, such as files that are added.
+        source: Where packages are looked for (``--from``).
         refresh: Whether indexes that are old are fetched again.
         offline: Whether only indexes count that are on this machine, and it is no fault when one is not.
     """
@@ -67,7 +68,7 @@ class Session(Console):
         source = given.value("from", "system")
         if source not in ("none", "repositories", "installed", "system"):
             raise ApkError(f"--from takes none, repositories, installed or system, not {source!r}")
-        self._source = source
+        self.source = source
 
     def forced(self, what: str) -> bool:
         """Tell whether ``--force-WHAT`` is given, or ``--force`` where that includes it."""
@@ -103,7 +104,7 @@ class Session(Console):
         """The repositories, those of the command line first."""
         file = self.given.value("repositories-file")
         listed = [parse_repository(text, "--repository") for text in self.given.values("repository")]
-        if self._source not in _NO_REPOSITORIES:
+        if self.source not in _NO_REPOSITORIES:
             listed += read_repositories_file(file) if file else read_repositories(self.root)
         return tuple(dict.fromkeys(listed))
 
@@ -148,7 +149,7 @@ class Session(Console):
             Source(index.text, index.repository.tag, index.url, self.client.available(index.repository))
             for index in self.indexes
         ]
-        return Universe(sources, () if self._source in _NO_INSTALLED else self.state.installed, self.local)
+        return Universe(sources, () if self.source in _NO_INSTALLED else self.state.installed, self.local)
 
     def names(self) -> list[str]:
         """Return the names of all packages, sorted as apk shows them."""
@@ -173,6 +174,22 @@ class Session(Console):
             elif self.universe.providers(word):
                 found[word] = None
         return list(found)
+
+    def known(self, words: Sequence[str], missing: str) -> list[str]:
+        """Return the names that words stand for, as `matching`, where each that is no pattern is a name.
+
+        Args:
+            words: The words.
+            missing: What to say of one that is none; ``{}`` stands for it.
+
+        Raises:
+            ApkError: Some are none; the message has a line for each.
+        """
+        names = self.matching(words)
+        unknown = [word for word in words if word not in names and "*" not in word]
+        if unknown:
+            raise ApkError("\nERROR: ".join(map(missing.format, unknown)))
+        return names
 
     def installed(self, name: str) -> InstalledPackage | None:
         """Return the installed package of a name."""

@@ -31,10 +31,7 @@ def main(session: Session) -> int:
             raise ApkError(
                 "not upgrading while a repository cannot be had", hint="--force-missing-repositories goes on without it"
             )
-        names = session.matching(given.words)
-        unknown = [word for word in given.words if word not in names and "*" not in word]
-        if unknown:
-            raise ApkError("\nERROR: ".join(f"Package '{word}' not found" for word in unknown))
+        names = session.known(given.words, "Package '{}' not found")
         choice = {"available": given.has("available"), "latest": given.has("latest")}
         if not given.words and not given.has("no-self-upgrade"):
             _upgrade_self(session, world, choice)

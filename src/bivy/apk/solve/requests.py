@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bivy.apk import version as versions
 from bivy.apk.dependency import Dependency, parse_dependency
-from bivy.apk.errors import ApkError
 from bivy.apk.solve.problem import Prefer, meets
 from bivy.apk.solve.solver import SolverOptions
 
@@ -164,14 +163,3 @@ def to_upgrade_self(
         return None
     wish = Prefer(Prefer.UPGRADE | Prefer.AVAILABLE * available | Prefer.LATEST * latest)
     return Request(tuple(world), SolverOptions(asked={"apk-tools": wish}, self_upgrade=True))
-
-
-def check_names(universe: Universe, names: Iterable[str]) -> None:
-    """Refuse names that nothing has, provides or is installed as.
-
-    Raises:
-        ApkError: There is no such package.
-    """
-    for name in names:
-        if not universe.providers(name):
-            raise ApkError(f"no such package: {name}", hint="search for it with `apk search`")
