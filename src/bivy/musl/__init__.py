@@ -1,0 +1,1 @@
+"""Will it run on musl, and why not: dependencies, binaries and one's own code, read before anything is built."""
