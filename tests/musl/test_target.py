@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bivy.arch import ARCHES
+from bivy.arch import ARCHES, build_machine
 from bivy.errors import UsageError
-from bivy.musl.target import make_target
+from bivy.musl.target import make_target, make_targets
 
 
 def tags_of(python: str = "3.14", arch: str = "x86_64", musl: str = "1.2.6") -> list[str]:
@@ -44,3 +44,19 @@ def test_a_full_version_of_python_means_its_minor_version() -> None:
 def test_what_is_no_version_is_refused(python: str, musl: str) -> None:
     with pytest.raises(UsageError, match="is not a version"):
         make_target(python, ARCHES["x86_64"], musl)
+
+
+def test_what_is_not_said_is_what_the_image_on_this_machine_has() -> None:
+    (target,) = make_targets((), (), "")
+    assert (target.python, target.arch, target.musl) == ("3.14", build_machine(), "1.2.6")
+
+
+def test_every_python_is_asked_about_on_every_architecture_once() -> None:
+    targets = make_targets(("3.13", "3.14"), ("amd64", "x86_64", "linux/arm64"), "")
+    assert [(target.python, target.arch.name) for target in targets] == [
+        ("3.13", "x86_64"), ("3.13", "aarch64"), ("3.14", "x86_64"), ("3.14", "aarch64"),
+    ]  # fmt: skip
+
+
+def test_all_stands_for_every_architecture_of_alpine() -> None:
+    assert {target.arch.name for target in make_targets((), ("all",), "")} == set(ARCHES)

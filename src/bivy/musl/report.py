@@ -233,3 +233,14 @@ class Report:
         if Verdict.UNKNOWN in verdicts or self.found.problems:
             return Answer.UNKNOWN
         return Answer.COMPILE if Verdict.COMPILE in verdicts else Answer.YES
+
+    def is_no(self, *, strict: bool = False) -> bool:
+        """Tell whether this must stop a pipeline: the answer is no, or could not be found out.
+
+        Args:
+            strict: Whether warnings, and what has to be compiled first, stop it too.
+        """
+        if self.answer in (Answer.NO, Answer.UNKNOWN):
+            return True
+        warned = any(finding.weight is Severity.WARNING for finding in self.found.findings)
+        return strict and (warned or self.answer is Answer.COMPILE)

@@ -7,9 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bivy.arch import ARCHES, build_machine, find_arch
+from bivy.build.recipe import RECIPES, load_recipe
 from bivy.errors import UsageError
+from bivy.images.definition import load_image
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from packaging.tags import Tag
 
     from bivy.arch import Arch
@@ -67,6 +72,30 @@ def make_target(python: str, arch: Arch, musl: str) -> Target:
     if not re.fullmatch(r"1\.[12]\.\d+", musl):
         raise UsageError(f"{musl!r} is not a version of musl", hint="such as 1.2.6")
     return Target(f"3.{version[1]}", arch, musl)
+
+
+def make_targets(pythons: Sequence[str], arches: Sequence[str], musl: str) -> tuple[Target, ...]:
+    """Return a target for every Python on every architecture, each once; where nothing is said, what the image has.
+
+    Args:
+        pythons: Versions of Python; none for the default image's.
+        arches: Alpine's names or OCI's, or ``all``; none for this machine's.
+        musl: A version of musl; empty for the one that bivy builds.
+
+    Raises:
+        UsageError: One of them is unknown.
+    """
+    machines = [arch for name in arches for arch in (ARCHES.values() if name == "all" else (find_arch(name),))]
+    targets = [
+        make_target(python, arch, musl or _musl_built())
+        for python in pythons or (load_image("python").default,)
+        for arch in machines or (build_machine(),)
+    ]
+    return tuple(dict.fromkeys(targets))
+
+
+def _musl_built() -> str:
+    return load_recipe(RECIPES / "musl").version
 
 
 @functools.cache
