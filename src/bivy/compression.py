@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+PIECE = 8 << 20
+"""How many bytes of a large content go into one gzip member: smaller ones compress worse, 0.03 % at this size."""
+
+_WORKER = "import sys, deflate; sys.stdout.buffer.write(deflate.gzip_compress(sys.stdin.buffer.read(), {level}))"
+
 
 def gzip(content: bytes, *, level: int = 10) -> bytes:
     """Compress with libdeflate: no name, time 0 (RFC 1952, section 2.3).
@@ -13,3 +23,23 @@ def gzip(content: bytes, *, level: int = 10) -> bytes:
     import deflate
 
     return bytes(deflate.gzip_compress(content, level))
+
+
+def gzip_in_pieces(content: bytes, *, level: int = 10) -> bytes:
+    """Compress as `gzip` does, in members of `PIECE` bytes (RFC 1952, section 2.2), on all cores at once.
+
+    How many cores there are decides nothing about the bytes. Whatever reads layers reads several members: images for
+    lazy pulling (eStargz) have one for each file.
+    """
+    pieces = [content[start : start + PIECE] for start in range(0, len(content), PIECE)]
+    cores = len(os.sched_getaffinity(0))
+    if len(pieces) < 2 or cores < 2:
+        return b"".join(gzip(piece, level=level) for piece in pieces or [b""])
+
+    def compress(piece: bytes) -> bytes:
+        # The library holds the interpreter's lock while it works: only processes work side by side.
+        command = [sys.executable, "-c", _WORKER.format(level=level)]
+        return subprocess.run(command, input=piece, stdout=subprocess.PIPE, check=True).stdout
+
+    with ThreadPoolExecutor(cores) as pool:
+        return b"".join(pool.map(compress, pieces))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
 from bivy.apk.tar import end_of_archive, write_members
-from bivy.compression import gzip
+from bivy.compression import gzip_in_pieces
 from bivy.errors import BivyError
 from bivy.files import write_whole
 from bivy.oci import media
@@ -27,6 +27,9 @@ Compression = Literal["gzip", "zstd"]
 
 # The highest whose window every client is ready for: 20 and more are zstd's --ultra.
 ZSTD_LEVEL = 19
+
+# Raised when the same archive becomes other bytes: what an older bivy kept of a layer is then not taken.
+GENERATION = 2
 
 # No layer of a Python image comes near; one that claims more is meant to fill the memory.
 MOST_BYTES = 8 << 30
@@ -106,7 +109,7 @@ def layer_from_tree(
     """
     archive = write_tar(tree)
     diff_id = digest_of(archive)
-    kept = cache / f"{diff_id.removeprefix('sha256:')}.{compression}" if cache else None
+    kept = cache / f"{diff_id.removeprefix('sha256:')}-{GENERATION}.{compression}" if cache else None
     content = _read_kept(kept) if kept else None
     if content is None:
         content = _compress(archive, compression)
@@ -262,7 +265,7 @@ def _compress(archive: bytes, compression: Compression) -> bytes:
         import zstandard
 
         return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compress(archive)
-    return gzip(archive)
+    return gzip_in_pieces(archive)
 
 
 def _decompress(content: bytes, media_type: str) -> bytes:
