@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 import bench.atlas
+from bench.atlas.compare import VERDICTS, compare
 from bench.atlas.install import install
+from bench.atlas.page import PAGE, REASONS, page
 from bench.atlas.record import NAMES, RECORD
 
 
@@ -27,6 +29,17 @@ def main() -> None:
     command.add_argument("--again", action="store_true", help="also what is recorded already")
     command.add_argument("--reread", action="store_true", help="install nothing, read again what was seen")
     command.set_defaults(call=install)
+
+    command = commands.add_parser("compare", parents=[shared], help="ask bivy check, and say where the record differs")
+    command.add_argument("--verdicts", type=Path, default=VERDICTS, help="where what check says is recorded")
+    command.add_argument("--recorded", action="store_true", help="do not ask again, take what is recorded")
+    command.set_defaults(call=compare)
+
+    command = commands.add_parser("page", parents=[shared], help="write the page")
+    command.add_argument("--verdicts", type=Path, default=VERDICTS, help="where what check says is recorded")
+    command.add_argument("--reasons", type=Path, default=REASONS, help="why the two differ, in a person's words")
+    command.add_argument("--page", type=Path, default=PAGE, help="where it goes")
+    command.set_defaults(call=page)
 
     told = parser.parse_args()
     told.call(told)
