@@ -69,9 +69,10 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
 def difference(attempt: Attempt, said: Said) -> str:
     """Return how what happened differs from what `check` said, in a sentence; empty where it does not.
 
-    What is compared: whether it could be installed without a compiler, where it could not, which distribution was in
-    the way and whether it was to be had at all, and whether it could be imported. A module that fails to be imported
-    for a reason that is neither musl's nor the image's is not what `check` answers.
+    What is compared: whether it could be installed without a compiler; where not, whether `check` named the
+    distribution that was in the way, and said that it cannot be had where nothing fits; and whether it could be
+    imported. A module that fails to be imported for a reason that is neither musl's nor the image's is not what
+    `check` answers.
     """
     if said.answer is Answer.UNKNOWN:
         return f"check could not find it out: {next(iter(said.problems), 'no verdict')}"
@@ -86,8 +87,9 @@ def difference(attempt: Attempt, said: Said) -> str:
     if not ways:
         refused = attempt.culprit or attempt.name
         return f"check said that it could be installed, and {refused} was refused: {attempt.reason}"
-    expected = Verdict.COMPILE if attempt.outcome is Outcome.NOT_BUILT else Verdict.IMPOSSIBLE
-    if attempt.culprit and ways.get(attempt.culprit) is not expected:
+    # Without a compiler nobody can tell whether what was not built could have been.
+    expected = [Verdict.IMPOSSIBLE, *([Verdict.COMPILE] if attempt.outcome is Outcome.NOT_BUILT else [])]
+    if attempt.culprit and ways.get(attempt.culprit) not in expected:
         return f"check said that {_list(ways)} would be in the way, and what was refused is {attempt.culprit}"
     return ""
 

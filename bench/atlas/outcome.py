@@ -20,11 +20,12 @@ NETWORK = re.compile(
 """What pip and its libraries say when an index or a file cannot be reached."""
 
 CULPRITS = (
-    re.compile(r"^ERROR: Failed building wheel for (?P<name>\S+)$", re.MULTILINE),
+    re.compile(r"^ *ERROR: Failed building wheel for (?P<name>\S+)$", re.MULTILINE),
     re.compile(r"^ERROR: Failed to build '(?P<name>[\w.-]+)", re.MULTILINE),
     re.compile(r"metadata-generation-failed\n\n.*\n(?:╰─>|╰->|\s*\S+>)\s+(?P<name>[\w.-]+)"),
 )
 NOTHING_FITS = re.compile(r"^ERROR: No matching distribution found for (?P<name>[\w.-]+).*$", re.MULTILINE)
+CONFLICT = re.compile(r"^ERROR: Cannot install .*$", re.MULTILINE)
 VERSIONS = re.compile(r"^ERROR: Could not find a version that satisfies .*$", re.MULTILINE)
 FETCHED = re.compile(r"^  (?:Downloading|Using cached) (\S+\.(?:whl|tar\.gz|zip|tar\.bz2))", re.MULTILINE)
 CREATED = re.compile(r"^  Created wheel for (?P<name>\S+): filename=(?P<file>\S+)", re.MULTILINE)
@@ -34,8 +35,9 @@ TELLING = tuple(
     for words in (
         r"unable to execute|command '.*' failed|[Uu]nknown compiler|[Nn]o (?:suitable|working) .*compiler",
         r"compiler (?:was )?not found|No CMAKE_\w+_COMPILER|linker `cc` not found|[Cc]ould not find .*compiler",
-        r"C compiler cannot create|pg_config executable not found|[Cc]argo.* not (?:installed|found)|rustc",
-        r"No such file or directory: '|not found in PATH|is required to build|Failed to (?:find|locate)",
+        r"[Cc]ompiler cannot create|need a C compiler|pg_config executable not found",
+        r"[Cc]argo.* not (?:installed|found)|rustc",
+        r"no prebuilt|No such file or directory: '|not found in PATH|is required to build|Failed to (?:find|locate)",
     )
 )
 """What a build says when a compiler or tool is missing, the plainest first."""
@@ -106,7 +108,8 @@ def refusal(status: int | None, output: str) -> tuple[Outcome, str, str]:
         versions = VERSIONS.search(output)
         return Outcome.NOTHING_FITS, normalise(found["name"]), _clean((versions or found)[0])
     if "ResolutionImpossible" in output:
-        return Outcome.CONFLICT, "", _clean(_last_line(output, "ERROR:"))
+        said = CONFLICT.search(output)
+        return Outcome.CONFLICT, "", _clean(said[0] if said else _last_line(output, "ERROR:"))
     for pattern in CULPRITS:
         if found := pattern.search(output):
             return Outcome.NOT_BUILT, normalise(found["name"]), telling_line(output)
@@ -164,4 +167,5 @@ def _last_line(text: str, start: str = "") -> str:
 
 
 def _clean(line: str) -> str:
-    return " ".join(line.split()).removeprefix("ERROR: ").removeprefix("error: ")[:300]
+    line = re.sub(r"/tmp/pip-[\w/.-]+/", "…/", " ".join(line.split()))  # its folders have random names
+    return line.removeprefix("ERROR: ").removeprefix("error: ")[:300]

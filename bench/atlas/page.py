@@ -30,8 +30,9 @@ Made on {days} by `python -m bench.atlas install`, `compare` and `page`, which c
 {digest}, with Python {python}, pip {pip}, for {machine}.
 """
 MEANING = """\
-A verdict agrees when what it said is what happened: that the package could be installed without a compiler, or which
-distribution was in the way and whether that one could be compiled or not be had at all; and that it could be imported.
+A verdict agrees when what it said is what happened: that the package could be installed without a compiler and
+imported; or that it could not, with the distribution that was in the way, which may be one that it requires. (Whether
+something that was not built would have been with a compiler is not tried here.)
 "Not found out" never agrees. What is not held against a verdict are modules that could not be imported for a
 reason that has nothing to do with musl or the image; they are [listed too](#not-imported-whatever-the-platform).
 """
