@@ -5,5 +5,5 @@
     python -m bench.atlas page              write docs/atlas.md
 
 What is recorded lies beside this file: `names.txt` (which packages), `record.jsonl` (what happened), `verdicts.jsonl`
-(what `check` said) and `reasons.toml` (why the two differ, where they do: written by a person).
+(what `check` said) and `notes.toml` (why the two differ, where they do, and what else a person wrote).
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import bench.atlas
 from bench.atlas.compare import VERDICTS, compare
 from bench.atlas.install import install
-from bench.atlas.page import PAGE, REASONS, page
+from bench.atlas.page import NOTES, PAGE, page
 from bench.atlas.record import NAMES, RECORD
 
 
@@ -37,7 +37,7 @@ def main() -> None:
 
     command = commands.add_parser("page", parents=[shared], help="write the page")
     command.add_argument("--verdicts", type=Path, default=VERDICTS, help="where what check says is recorded")
-    command.add_argument("--reasons", type=Path, default=REASONS, help="why the two differ, in a person's words")
+    command.add_argument("--notes", type=Path, default=NOTES, help="what a person wrote")
     command.add_argument("--page", type=Path, default=PAGE, help="where it goes")
     command.set_defaults(call=page)
 

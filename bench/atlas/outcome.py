@@ -18,6 +18,11 @@ NETWORK = re.compile(
     r"|IncompleteRead|IncompleteDownload|incomplete-download"
 )
 """What pip and its libraries say when an index or a file cannot be reached."""
+UNREACHED = re.compile(
+    r"urlopen error|URLError|ConnectionError|ConnectTimeout|ConnectionRefusedError|NameResolutionError|gaierror"
+    r"|Could not resolve host|Name does not resolve"
+)
+"""What a build says when it cannot reach what it wants to download."""
 
 CULPRITS = (
     re.compile(r"^ *ERROR: Failed building wheel for (?P<name>\S+)$", re.MULTILINE),
@@ -81,7 +86,8 @@ def read_seen(seen: Mapping[str, Any], day: str) -> Attempt:
             raise NetworkError(_last_line(output))
         outcome, culprit, reason = refusal(done["status"], output)
         version = _version(files.get(name), name, output)
-        return replace(attempt, outcome=outcome, culprit=culprit, reason=reason, version=version)
+        unreached = outcome is Outcome.NOT_BUILT and bool(UNREACHED.search(reason))
+        return replace(attempt, outcome=outcome, culprit=culprit, reason=reason, unreached=unreached, version=version)
     failed = [each for each in seen["imports"] if each["status"] != 0]
     return replace(
         attempt,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from bench.atlas.compare import Said, by_distribution, differences, read_verdicts
-from bench.atlas.record import FOLDER, Attempt, Head, Outcome, read_names, read_record
+from bench.atlas.record import FOLDER, Attempt, Head, Outcome, Unimported, read_names, read_record
 from bivy.files import write_whole
 from bivy.musl.report import Answer, Verdict
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping, Sequence
 
-REASONS = FOLDER / "reasons.toml"
+NOTES = FOLDER / "notes.toml"
 PAGE = FOLDER.parents[1] / "docs" / "atlas.md"
 
 INTRODUCTION = """\
@@ -38,30 +39,43 @@ reason that has nothing to do with musl or the image; they are [listed too](#not
 """
 
 
+class Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person wrote about packages, by name, in Markdown.
+
+    Attributes:
+        differs: Why what happened is not what `check` said.
+        remarks: What is to be known of a refusal.
+        imports: What is to be known of modules that could not be imported, or libraries that could not be loaded.
+    """
+
+    differs: dict[str, str] = msgspec.field(default_factory=dict)
+    remarks: dict[str, str] = msgspec.field(default_factory=dict)
+    imports: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 def page(told: argparse.Namespace) -> None:
     """Write the page."""
     head, attempts = read_record(told.record)
     if head is None:
         raise SystemExit("nothing is recorded yet: python -m bench.atlas install")
     names = [name for name in read_names(told.names) if name in attempts]
-    reasons = tomllib.loads(told.reasons.read_text()) if told.reasons.exists() else {}
+    notes = msgspec.toml.decode(told.notes.read_bytes(), type=Notes) if told.notes.exists() else Notes()
     verdicts = read_verdicts(told.verdicts)
-    text = draw(
-        head, {name: attempts[name] for name in names}, verdicts, {name: each["why"] for name, each in reasons.items()}
-    )
+    text = draw(head, {name: attempts[name] for name in names}, verdicts, notes)
     write_whole(told.page, text.encode())
     print(f"{told.page}: {len(names)} packages")
 
 
-def draw(head: Head, attempts: Mapping[str, Attempt], verdicts: Mapping[str, Said], reasons: Mapping[str, str]) -> str:
+def draw(head: Head, attempts: Mapping[str, Attempt], verdicts: Mapping[str, Said], notes: Notes | None = None) -> str:
     """Return the page.
 
     Args:
         head: Where it all happened.
         attempts: What happened, by name, in the order of the table.
         verdicts: What `check` said, by name.
-        reasons: Why the two differ, in a person's words, by name.
+        notes: What a person wrote.
     """
+    notes = notes or Notes()
     different = dict(differences(attempts, verdicts))
     days = sorted({attempt.day for attempt in attempts.values()})
     parts = [
@@ -76,12 +90,12 @@ def draw(head: Head, attempts: Mapping[str, Attempt], verdicts: Mapping[str, Sai
         ),
         *_figures(attempts, verdicts, different),
         MEANING,
-        *_in_the_way(attempts),
+        *_in_the_way(attempts, notes.remarks),
         "## Package by package\n",
         _table(("package", "version", "`bivy check`", "in the image"), _rows(attempts, verdicts, different)),
         "## Where the two differ\n",
-        *_differences(attempts, different, reasons),
-        *_unimported(attempts),
+        *_differences(attempts, different, notes.differs),
+        *_unimported(attempts, notes.imports),
     ]
     return "\n".join(parts)
 
@@ -112,20 +126,20 @@ def _figures(
     yield _table(("what", "how many"), rows)
 
 
-def _in_the_way(attempts: Mapping[str, Attempt]) -> Iterator[str]:
-    refused: dict[str, list[Attempt]] = {}
-    for attempt in attempts.values():
-        if attempt.outcome is not Outcome.INSTALLED:
-            refused.setdefault(attempt.culprit or attempt.name, []).append(attempt)
-    if refused:
-        yield "## What could not be installed without a compiler\n"
-        yield _table(
-            ("in the way", "of", "what was said"),
-            (
-                (f"`{culprit}`", ", ".join(f"`{each.name}`" for each in of), f"{of[0].outcome}: {_text(of[0].reason)}")
-                for culprit, of in sorted(refused.items())
-            ),
-        )
+def _in_the_way(attempts: Mapping[str, Attempt], remarks: Mapping[str, str]) -> Iterator[str]:
+    refused = [attempt for attempt in attempts.values() if attempt.outcome is not Outcome.INSTALLED]
+    if not refused:
+        return
+    yield "## What could not be installed without a compiler\n"
+    yield _table(
+        ("package", "in the way", "what was said"),
+        [(f"`{each.name}`", f"`{each.culprit or each.name}`", _text(each.reason)) for each in refused],
+    )
+    for each in refused:
+        if each.name in remarks:
+            yield f"**`{each.name}`**: {remarks[each.name].strip()}\n"
+        elif each.unreached:
+            yield f"**`{each.name}`**: its build wanted something from the network that could not be had here.\n"
 
 
 def _rows(
@@ -176,23 +190,32 @@ def _differences(
         yield f"> {reasons.get(name, 'Not explained yet.').strip()}\n"
 
 
-def _unimported(attempts: Mapping[str, Attempt]) -> Iterator[str]:
-    modules = [(attempt, each) for attempt in attempts.values() for each in attempt.unimported]
-    ordinary = [(attempt, each) for attempt, each in modules if not each.cause.of_the_image]
+def _unimported(attempts: Mapping[str, Attempt], remarks: Mapping[str, str]) -> Iterator[str]:
+    of_the_image = [
+        (each, failed) for each in attempts.values() for failed in each.unimported if failed.cause.of_the_image
+    ]
+    ordinary = [
+        (each, failed) for each in attempts.values() for failed in each.unimported if not failed.cause.of_the_image
+    ]
+    libraries = [(each, failed) for each in attempts.values() for failed in each.unloaded]
+    if of_the_image:
+        yield "## Not imported, because of musl or the image\n"
+        yield from _failures(of_the_image, "module", remarks)
     if ordinary:
         yield "## Not imported, whatever the platform\n"
-        rows = (
-            (f"`{attempt.name}`", f"`{each.what}`", str(each.cause), _text(each.text)) for attempt, each in ordinary
-        )
-        yield _table(("package", "module", "wants", "what was said"), rows)
-    libraries = [(attempt, each) for attempt in attempts.values() for each in attempt.unloaded]
+        yield from _failures(ordinary, "module", remarks)
     if libraries:
         yield "## Shared libraries that could not be loaded\n"
-        yield "Each was loaded by itself, after the modules of its distribution.\n"
-        rows = (
-            (f"`{attempt.name}`", f"`{each.what}`", str(each.cause), _text(each.text)) for attempt, each in libraries
-        )
-        yield _table(("installed with", "library", "wants", "what was said"), rows)
+        yield "Each was loaded by itself, in a process that had the modules of its distribution already.\n"
+        yield from _failures(libraries, "library", remarks)
+
+
+def _failures(failures: Sequence[tuple[Attempt, Unimported]], what: str, remarks: Mapping[str, str]) -> Iterator[str]:
+    rows = [(f"`{each.name}`", f"`{it.what}`", str(it.cause), _text(it.text)) for each, it in failures]
+    yield _table(("package", what, "wants", "what was said"), rows)
+    for name in dict.fromkeys(each.name for each, _ in failures):
+        if name in remarks:
+            yield f"**`{name}`**: {remarks[name].strip()}\n"
 
 
 def _table(head: Sequence[str], rows: Iterator[tuple[str, ...]] | Sequence[tuple[str, ...]]) -> str:

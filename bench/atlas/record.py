@@ -78,6 +78,8 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
         version: The version that pip chose; empty where it is not known.
         culprit: Where it was refused: the distribution that could not be had or built, which may be a dependency.
         reason: Where it was refused: why, a line from what pip or the build said.
+        unreached: Whether a build wanted something from the network, beside the index, that could not be had, so that
+            it is not known how the build would have gone on.
         files: What pip chose, its file by the distribution's normalised name; empty where pip did not get that far.
         built: What was built from source: the file of the wheel that came of it, by the distribution's name.
         modules: The modules that were to be imported.
@@ -91,6 +93,7 @@ class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
     version: str = ""
     culprit: str = ""
     reason: str = ""
+    unreached: bool = False
     files: dict[str, str] = msgspec.field(default_factory=dict)
     built: dict[str, str] = msgspec.field(default_factory=dict)
     modules: tuple[str, ...] = ()

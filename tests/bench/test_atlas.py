@@ -14,7 +14,7 @@ import pytest
 from bench.atlas.compare import Distributed, Said, by_distribution, difference, read_report
 from bench.atlas.inside import provided, run
 from bench.atlas.outcome import NetworkError, cause_of, read_seen, refusal
-from bench.atlas.page import draw
+from bench.atlas.page import Notes, draw
 from bench.atlas.record import Attempt, Cause, Head, Outcome, Unimported, read_names, read_record, write_record
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +92,12 @@ def test_what_took_too_long_is_recorded_as_that_with_what_was_being_built() -> N
 def test_a_failing_network_is_no_outcome() -> None:
     with pytest.raises(NetworkError):
         attempt("offline")
+
+
+def test_a_build_that_cannot_reach_what_it_downloads_is_recorded_as_that() -> None:
+    found = attempt("pymupdf")
+    assert (found.outcome, found.culprit, found.unreached) == (Outcome.NOT_BUILT, "pymupdf", True)
+    assert not attempt("uwsgi").unreached
 
 
 def test_a_package_without_modules_has_none_to_fail() -> None:
@@ -255,7 +261,7 @@ def test_the_page_shows_every_package_and_every_difference_with_why() -> None:
         "mapie": said("mapie", scikit_learn=Verdict.MUSLLINUX),
         "google-crc32c": said("google-crc32c", google_crc32c=Verdict.COMPILE),
     }
-    page = draw(HEAD, attempts, verdicts, {"mapie": "A person wrote this."})
+    page = draw(HEAD, attempts, verdicts, Notes(differs={"mapie": "A person wrote this."}))
     assert "**1 of 3, 33.3 %**" in page
     assert "| `pyyaml` | 6.0.4 | works | installed, imported |" in page
     assert "| `soupsieve` | 4.1.3 | not asked | installed, 1 of 1 modules not imported |" in page
@@ -266,5 +272,5 @@ def test_the_page_shows_every_package_and_every_difference_with_why() -> None:
 
 def test_what_a_program_said_does_not_break_the_page() -> None:
     failed = Unimported("yaml", Cause.OTHER, "Error: a|b <c> *d* [e] `f`")
-    page = draw(HEAD, {"pyyaml": msgspec.structs.replace(attempt("pyyaml"), unimported=(failed,))}, {}, {})
+    page = draw(HEAD, {"pyyaml": msgspec.structs.replace(attempt("pyyaml"), unimported=(failed,))}, {})
     assert r"a\|b \<c> \*d\* \[e\] \`f\`" in page
