@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import bench.atlas
@@ -42,7 +43,10 @@ def main() -> None:
     command.set_defaults(call=page)
 
     told = parser.parse_args()
-    told.call(told)
+    try:
+        told.call(told)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what is recorded stays, and the next run goes on from there")
 
 
 if __name__ == "__main__":

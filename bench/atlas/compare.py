@@ -144,10 +144,10 @@ def read_verdicts(path: Path) -> dict[str, Said]:
 
 
 def read_report(name: str, report: Mapping[str, Any]) -> Said:
-    """Return what is compared of a report of ``bivy check --json``."""
+    """Return what is compared of a report of ``bivy check --json`` (the schema `bivy.check/1`), for one target."""
     distributions = {
         normalise(each["name"]): Distributed(
-            each["version"],
+            each["version"] or "",
             Verdict(each["verdict"]),
             "" if each["verdict"] in WORKS_AS_IT_IS else each["why"],
         )

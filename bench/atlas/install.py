@@ -41,9 +41,7 @@ def install(told: argparse.Namespace) -> None:
     if head is None or head.digest != digest:
         head, attempts = None, {}
     names = list(dict.fromkeys(told.only or read_names(told.names)))
-    if told.reread or told.again:
-        attempts = {name: attempt for name, attempt in attempts.items() if name not in names}
-    wanted = [name for name in names if name not in attempts]
+    wanted = [name for name in names if told.again or told.reread or name not in attempts]
     lock, failed = threading.Lock(), 0
     for number, (name, result) in enumerate(_results(wanted, kept, told), 1):
         try:

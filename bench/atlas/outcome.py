@@ -53,7 +53,7 @@ CAUSES = (
     (re.compile(r"ImproperlyConfigured|SettingsError|must be set|environment variable"), Cause.CONFIGURATION),
     (re.compile(r"cannot open display|no display|DISPLAY|X server|TclError"), Cause.DISPLAY),
     (re.compile(r"ConnectionRefused|Connection refused|could not connect"), Cause.SERVICE),
-    (re.compile(r"^ModuleNotFoundError|No module named"), Cause.MODULE),
+    (re.compile(r"^ModuleNotFoundError|No module named|\(unknown location\)"), Cause.MODULE),
 )
 
 

@@ -64,6 +64,11 @@ def page(told: argparse.Namespace) -> None:
     text = draw(head, {name: attempts[name] for name in names}, verdicts, notes)
     write_whole(told.page, text.encode())
     print(f"{told.page}: {len(names)} packages")
+    different = dict(differences({name: attempts[name] for name in names}, verdicts))
+    if missing := different.keys() - notes.differs.keys():
+        print(f"not explained in {told.notes}: {', '.join(sorted(missing))}")
+    if verdicts and (stale := notes.differs.keys() - different.keys()):
+        print(f"explained in {told.notes}, and no longer different: {', '.join(sorted(stale))}")
 
 
 def draw(head: Head, attempts: Mapping[str, Attempt], verdicts: Mapping[str, Said], notes: Notes | None = None) -> str:

@@ -122,6 +122,7 @@ def test_a_module_that_wants_what_its_distribution_does_not_require_is_not_held_
         (139, "", Cause.CRASH),
         (None, "", Cause.TOO_LONG),
         (1, "django.core.exceptions.ImproperlyConfigured: settings are not configured", Cause.CONFIGURATION),
+        (1, "ImportError: cannot import name 'storage' from 'google.cloud' (unknown location)", Cause.MODULE),
         (1, "AttributeError: module 'ast' has no attribute 'Num'", Cause.OTHER),
     ],
 )
@@ -241,6 +242,7 @@ def test_a_report_of_check_is_read_for_what_is_compared() -> None:
         "distributions": [
             {"name": "Mapie", "version": "1.4.1", "verdict": "pure", "why": "A wheel for every platform."},
             {"name": "scikit-learn", "version": "1.9.1", "verdict": "compile", "why": "Only its source fits."},
+            {"name": "gone", "version": None, "verdict": "unknown", "why": "No index has it."},
         ],
         "findings": [{"severity": "error", "message": "it is missing"}, {"severity": "note", "message": "by the way"}],
         "problems": [{"subject": "index", "message": "gone"}],
@@ -248,7 +250,7 @@ def test_a_report_of_check_is_read_for_what_is_compared() -> None:
     found = read_report("mapie", report)
     assert (found.version, found.errors, found.problems) == ("1.4.1", ("it is missing",), ("index: gone",))
     assert found.distributions["scikit-learn"] == Distributed("1.9.1", Verdict.COMPILE, "Only its source fits.")
-    assert found.in_the_way == {"scikit-learn": Verdict.COMPILE}
+    assert found.in_the_way == {"gone": Verdict.UNKNOWN, "scikit-learn": Verdict.COMPILE}
 
 
 # The page.
