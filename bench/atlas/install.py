@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 600
+KEPT = FOLDER.parent / "results" / "atlas"
+"""Where what was seen is kept, and pip's cache; not part of the repository."""
 RUNNING: set[subprocess.Popen[bytes]] = set()
 """The containers, so that an interruption ends them too."""
 
@@ -35,7 +37,7 @@ def install(told: argparse.Namespace) -> None:
     The record is of one image: that of another digest is begun anew.
     """
     digest = _digest(told.image, told.output)
-    kept = cache_folder() / "atlas" / digest.removeprefix("sha256:")[:12]
+    kept = KEPT / digest.removeprefix("sha256:")[:12]
     kept.mkdir(parents=True, exist_ok=True)
     head, attempts = read_record(told.record)
     if head is None or head.digest != digest:
@@ -78,7 +80,7 @@ def _results(names: Sequence[str], kept: Path, told: argparse.Namespace) -> Iter
 
 def _contain(name: str, kept: Path, told: argparse.Namespace) -> Path:
     """Install and import a package in a container of its own, which is killed where it takes too long."""
-    result, pip_cache = kept / f"{name}.json", cache_folder() / "atlas" / "pip"
+    result, pip_cache = kept / f"{name}.json", KEPT / "pip"
     result.unlink(missing_ok=True)
     pip_cache.mkdir(parents=True, exist_ok=True)
     # Not all of pip's cache: wheels that another package's build left there would hide that this one needs building.
