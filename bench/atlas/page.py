@@ -61,6 +61,8 @@ def page(told: argparse.Namespace) -> None:
     names = [name for name in read_names(told.names) if name in attempts]
     notes = msgspec.toml.decode(told.notes.read_bytes(), type=Notes) if told.notes.exists() else Notes()
     verdicts = read_verdicts(told.verdicts)
+    if not verdicts:
+        raise SystemExit("check has not been asked yet: python -m bench.atlas compare")
     text = draw(head, {name: attempts[name] for name in names}, verdicts, notes)
     write_whole(told.page, text.encode())
     print(f"{told.page}: {len(names)} packages")
