@@ -51,8 +51,8 @@ def draw(report: Report, console: Console, *, verbose: bool = False) -> None:
     """
     asked = ", ".join(plain(name, keep="") for name in report.asked)
     targets = describe_targets(report.targets)
-    _line(console, f"{asked}, for {targets}" if asked else targets, "dim")
     wide = console.is_terminal
+    _line(console, f"{asked}, for {targets}" if asked else targets, "dim", wrap=wide)
     _distributions(report, console, wide=wide, verbose=verbose)
     for path, findings in by_file(report.found.findings):
         console.print()

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from bivy import __version__
 from bivy.musl.render.json import encodable, rules_of, target_id
-from bivy.musl.render.summary import MEANING, TO_LOOK_AT, rows, sentence, spell_targets
+from bivy.musl.render.summary import MEANING, TO_LOOK_AT, plain, rows, sentence, spell_targets, split_code
 from bivy.musl.report import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -192,8 +192,8 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
     if rule.source.startswith(("https://", "http://")):
         descriptor["helpUri"] = quote(rule.source, safe="/:?#@!$&'()*+,;=%~")
     elif rule.source:
-        descriptor["help"]["text"] += f"\n\n{_message(rule.source)}"
-        descriptor["help"]["markdown"] += f"\n\n{_markdown(rule.source)}"
+        for form, spell in (("text", str), ("markdown", _markdown)):
+            descriptor["help"][form] += f"\n\n{_message(spell(rule.source))}"
     return descriptor
 
 
@@ -211,7 +211,7 @@ def _described(name: str, title: str, why: str, instead: str, severity: Severity
         "fullDescription": {"text": _message(why)},
         "help": {
             "text": _message(f"{why}\n\nInstead: {instead}" if instead else why),
-            "markdown": _message(f"{_markdown(why)}\n\n**Instead:** {instead}" if instead else _markdown(why)),
+            "markdown": _message(_markdown(why) + (f"\n\n**Instead:** {_markdown(instead)}" if instead else "")),
         },
         "defaultConfiguration": {"level": severity.value},
         "properties": {
@@ -283,11 +283,15 @@ def _notification(problem: Problem) -> dict[str, Any]:
 
 def _message(text: str) -> str:
     """Return text as a message: braces doubled (SARIF 2.1.0, 3.11.5), and nothing that reads as a link (3.11.6)."""
+    text = plain(text)
     if "](" in text:
         text = re.sub(r"[\\\[\]]", r"\\\g<0>", text)
     return text.replace("{", "{{").replace("}", "}}")
 
 
 def _markdown(text: str) -> str:
-    """Return a sentence as Markdown: HTML in it is text; code in backquotes stays."""
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    """Return a sentence as Markdown: its code in backquotes stays, and what looks like HTML is text."""
+    return "".join(
+        f"`{part}`" if is_code else part.replace("&", "&amp;").replace("<", "&lt;").replace("`", "\\`")
+        for is_code, part in split_code(text)
+    )
