@@ -12,6 +12,7 @@ from bivy.musl.render.summary import (
     plain,
     rows,
     sentence,
+    spell_asked,
     spell_needs,
     spell_place,
     spell_targets,
@@ -38,6 +39,8 @@ _STYLES = {
 }  # fmt: skip
 # Of a library's missing symbols, the first few say what kind of library it is.
 _FEW = 4
+# From this width on, in columns, there is room for two words in the first column.
+_WIDE = 100
 
 
 def draw(report: Report, console: Console, *, verbose: bool = False) -> None:
@@ -49,7 +52,7 @@ def draw(report: Report, console: Console, *, verbose: bool = False) -> None:
             spelled as compilers do, ``FILE:LINE:COLUMN: error: …``, so that other programs find the place.
         verbose: Also list what is simply there, all evidence, and what was silenced.
     """
-    asked = ", ".join(plain(name, keep="") for name in report.asked)
+    asked = ", ".join(plain(spell_asked(name), keep="") for name in report.asked)
     targets = describe_targets(report.targets)
     wide = console.is_terminal
     _line(console, f"{asked}, for {targets}" if asked else targets, "dim", wrap=wide)
@@ -101,6 +104,7 @@ def _table(shown: Sequence[Row], report: Report, console: Console, *, verbose: b
     from rich.text import Text
 
     several = any(spell_targets(row.targets, report.targets) for row in shown)
+    between = " " if console.width >= _WIDE else "\n"
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("verdict", overflow="fold")
     table.add_column("distribution", overflow="fold")
@@ -108,7 +112,7 @@ def _table(shown: Sequence[Row], report: Report, console: Console, *, verbose: b
         table.add_column("only on", overflow="fold")
     table.add_column("why", overflow="fold")
     for row in shown:
-        verdict = f"probably\n{row.verdict}" if row.guess else str(row.verdict)
+        verdict = f"probably{between}{row.verdict}" if row.guess else str(row.verdict)
         why = Text(plain(row.why, keep=""))
         for line in _details(row, verbose=verbose):
             why.append(f"\n{line}", "dim")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from bivy.musl.render.json import as_json
 from bivy.musl.render.summary import sentence
-from bivy.musl.report import Severity, Verdict
+from bivy.musl.report import Answer, Severity, Verdict
 from tests.musl.render.samples import REPORTS, project
 
 
@@ -84,3 +85,11 @@ def test_what_there_is_none_of_is_null() -> None:
     assert (unknown["version"], unknown["file"]) == (None, None)
     binary = next(one for one in value["findings"] if one["path"].endswith("_core.so"))
     assert (binary["line"], binary["column"]) == (None, None)
+
+
+def test_the_documentation_names_every_member_verdict_and_answer(schema: Any) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "check-json.md").read_text("utf-8")
+    parts = [schema, schema["properties"]["silenced"]["items"], *schema["$defs"].values()]
+    members = {name for part in parts for name in part.get("properties", {})}
+    words = [*members, *Verdict, *Severity, *Answer]
+    assert [word for word in words if f"`{word}`" not in text] == []

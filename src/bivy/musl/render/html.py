@@ -60,6 +60,7 @@ def as_html(report: Report) -> str:
         where=lambda targets: summary.spell_targets(targets, report.targets) if targets else "",
         needs=summary.spell_needs,
         place=summary.spell_place,
+        asked=summary.spell_asked,
         split_code=summary.split_code,
         is_link=lambda source: re.match("https?://", source) is not None,
         style_digest=_digest(style),

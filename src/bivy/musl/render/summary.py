@@ -180,6 +180,11 @@ def by_file(findings: Iterable[Finding]) -> tuple[tuple[str, tuple[Finding, ...]
     return tuple((path, tuple(sorted(group, key=_place))) for path, group in ordered)
 
 
+def spell_asked(name: str) -> str:
+    """Spell what was asked about: as the person wrote it, but for a dot."""
+    return "this folder" if name in (".", "./") else name
+
+
 def spell_place(finding: Finding) -> str:
     """Spell where a finding is: ``app/report.py:12``."""
     return f"{finding.path}:{finding.line}" if finding.line else finding.path
