@@ -9,6 +9,7 @@ from bivy.musl.render.summary import (
     by_file,
     by_name,
     describe_targets,
+    flat,
     plain,
     rows,
     sentence,
@@ -52,7 +53,7 @@ def draw(report: Report, console: Console, *, verbose: bool = False) -> None:
             spelled as compilers do, ``FILE:LINE:COLUMN: error: …``, so that other programs find the place.
         verbose: Also list what is simply there, all evidence, and what was silenced.
     """
-    asked = ", ".join(plain(spell_asked(name), keep="") for name in report.asked)
+    asked = ", ".join(flat(spell_asked(name)) for name in report.asked)
     targets = describe_targets(report.targets)
     wide = console.is_terminal
     _line(console, f"{asked}, for {targets}" if asked else targets, "dim", wrap=wide)
@@ -67,7 +68,7 @@ def draw(report: Report, console: Console, *, verbose: bool = False) -> None:
     if report.found.problems:
         _heading(console, "Could not be looked at")
         for problem in report.found.problems:
-            _line(console, f"  {plain(problem.subject, keep='')}: {plain(problem.message, keep='')}", wrap=wide)
+            _line(console, f"  {flat(problem.subject)}: {flat(problem.message)}", wrap=wide)
     todo = steps(report)
     if todo:
         _heading(console, "What to do, in order")
@@ -113,10 +114,10 @@ def _table(shown: Sequence[Row], report: Report, console: Console, *, verbose: b
     table.add_column("why", overflow="fold")
     for row in shown:
         verdict = f"probably{between}{row.verdict}" if row.guess else str(row.verdict)
-        why = Text(plain(row.why, keep=""))
+        why = Text(flat(row.why))
         for line in _details(row, verbose=verbose):
             why.append(f"\n{line}", "dim")
-        cells = [Text(verdict, _STYLES[row.verdict]), Text(plain(row.label, keep=""))]
+        cells = [Text(verdict, _STYLES[row.verdict]), Text(flat(row.label))]
         if several:
             cells.append(Text(spell_targets(row.targets, report.targets)))
         table.add_row(*cells, why)
@@ -128,7 +129,7 @@ def _table_plainly(shown: Sequence[Row], report: Report, console: Console, *, ve
     cells = [
         (
             f"probably {row.verdict}" if row.guess else str(row.verdict),
-            plain(row.label, keep=""),
+            flat(row.label),
             spell_targets(row.targets, report.targets),
         )
         for row in shown
@@ -136,7 +137,7 @@ def _table_plainly(shown: Sequence[Row], report: Report, console: Console, *, ve
     widths = [min(max(len(cell[column]) for cell in cells), 40) for column in range(3)]
     for row, cell in zip(shown, cells, strict=True):
         columns = [text.ljust(width) for text, width in zip(cell, widths, strict=True) if width]
-        _line(console, "  ".join([*columns, plain(row.why, keep="")]))
+        _line(console, "  ".join([*columns, flat(row.why)]))
         for line in _details(row, verbose=verbose):
             _line(console, f"    {line}")
 
@@ -151,14 +152,14 @@ def _details(row: Row, *, verbose: bool) -> list[str]:
             lines += [f"needs {need.name}" for need in row.needs]
         lines += [f"takes {file}" for file in row.files]
         lines += row.evidence
-    return [plain(line, keep="") for line in lines]
+    return [plain(line.expandtabs(4), keep="") for line in lines]
 
 
 def _file(path: str, findings: Sequence[Finding], report: Report, console: Console, *, verbose: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    _line(console, plain(path, keep=""), "bold", wrap=True)
+    _line(console, flat(path), "bold", wrap=True)
     places = [f"{one.line}:{one.column}" if one.column else str(one.line or "") for one in findings]
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=0)
@@ -168,7 +169,7 @@ def _file(path: str, findings: Sequence[Finding], report: Report, console: Conso
     grid.add_column(overflow="fold")
     for place, finding in zip(places, findings, strict=True):
         said = _styled(_message(finding, report), console)
-        said.append(f"  {plain(finding.rule.name, keep='')}", "dim")
+        said.append(f"  {flat(finding.rule.name)}", "dim")
         for line in _evidence(finding, verbose=verbose):
             said.append(f"\n{line}", "dim")
         weight = Text(str(finding.weight), _STYLES[finding.weight])
@@ -179,8 +180,8 @@ def _file(path: str, findings: Sequence[Finding], report: Report, console: Conso
 def _file_plainly(findings: Sequence[Finding], report: Report, console: Console, *, verbose: bool) -> None:
     for finding in findings:
         column = f":{finding.column}" if finding.column else ""
-        place = plain(spell_place(finding) + column, keep="")
-        rule = plain(finding.rule.name, keep="")
+        place = flat(spell_place(finding) + column)
+        rule = flat(finding.rule.name)
         _line(console, f"{place}: {finding.weight}: {_message(finding, report)} ({rule})")
         for line in _evidence(finding, verbose=verbose):
             _line(console, f"    {line}")
@@ -188,13 +189,13 @@ def _file_plainly(findings: Sequence[Finding], report: Report, console: Console,
 
 def _message(finding: Finding, report: Report) -> str:
     where = spell_targets(finding.targets, report.targets) if finding.targets else ""
-    message = plain(finding.message, keep="").removesuffix(".")
+    message = flat(finding.message).removesuffix(".")
     return ("probably: " if finding.guess else "") + message + (f" (on {where})" if where else "")
 
 
 def _evidence(finding: Finding, *, verbose: bool) -> list[str]:
     """Return the lines that a finding rests on: of code all if at all, since the person has it; of binaries a few."""
-    lines = [plain(line, keep="") for line in finding.evidence]
+    lines = [plain(line.expandtabs(4), keep="") for line in finding.evidence]
     if verbose or (finding.line == 0 and len(lines) <= _FEW + 1):
         return lines
     return [*lines[:_FEW], f"and {len(lines) - _FEW} more (-v lists them)"] if finding.line == 0 and lines else []
@@ -211,19 +212,17 @@ def _silenced(report: Report, console: Console, *, verbose: bool) -> None:
         return
     _heading(console, "Silenced in the code")
     for one in silenced:
-        place, rule, reason = (
-            plain(text, keep="") for text in (spell_place(one.finding), one.finding.rule.name, one.reason)
-        )
+        place, rule, reason = (flat(text) for text in (spell_place(one.finding), one.finding.rule.name, one.reason))
         _line(console, f"  {place}: {rule}: {reason or 'no reason given'}", wrap=console.is_terminal)
 
 
 def _step(number: int, step: Step, console: Console, *, wide: bool) -> None:
     from rich.table import Table
 
-    about = [plain(one, keep="") for one in step.about]
+    about = [flat(one) for one in step.about]
     if wide and len(about) > _FEW:
         about[_FEW:] = [f"{len(about) - _FEW} more"]
-    text = plain(step.text, keep="")
+    text = flat(step.text)
     colon = ":" if step.command and text.endswith(":") else ""
     said = _styled(text.removesuffix(":") if colon else text, console)
     said.append(f" ({', '.join(about)})", "dim").append(colon)
@@ -236,7 +235,7 @@ def _step(number: int, step: Step, console: Console, *, wide: bool) -> None:
     else:
         console.print(f"{number:3}.", said, soft_wrap=True)
     if step.command:  # never wrapped, so that it can be copied
-        _line(console, f"       {plain(step.command, keep='')}", "bold")
+        _line(console, f"       {flat(step.command)}", "bold")
 
 
 def _styled(text: str, console: Console) -> Text:

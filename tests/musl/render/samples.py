@@ -26,44 +26,44 @@ BOTH = (X86_64, AARCH64)
 
 STRFTIME = Rule(
     "strftime-directive",
-    "a directive of strftime that only glibc has",
+    "A strftime directive that only glibc has",
     Severity.ERROR,
     "musl's strftime knows the directives of POSIX and the flag + alone; what is glibc's comes out as it was written.",
-    "Format the number itself, `f'{moment.day}'`, or strip the zero: `moment.strftime('%d').lstrip('0')`",
+    "Format the number itself, `f'{moment.day}'`,\nor strip the zero: `moment.strftime('%d').lstrip('0')`.",
     "https://pubs.opengroup.org/onlinepubs/9799919799/functions/strftime.html",
 )
 LIBC = Rule(
     "libc-by-name",
-    "glibc's library by its name",
+    "A library that is part of glibc",
     Severity.ERROR,
     "There is no libc.so.6 on musl.",
     "Load what is loaded already: `ctypes.CDLL(None)`",
-    "POSIX, dlopen",
+    "https://wiki.musl-libc.org/functional-differences-from-glibc.html (Name Resolver/DNS)",
 )
 LOCALE = Rule(
     "locale",
-    "a locale's rules",
+    "Sorting by the rules of a language",
     Severity.WARNING,
     "musl has one locale's rules of sorting and of spelling numbers: those of C.",
-    "Sort by a key of your own, or with PyICU",
+    "Sort by a key of your own, or with PyICU.",
 )
 STACK = Rule(
     "thread-stack",
-    "deep recursion in a thread",
+    "A deep recursion, where stacks are small",
     Severity.WARNING,
     "A thread has 128 KiB of stack on musl and 8 MiB on glibc.",
     "Ask for as much as is needed before the first thread starts: `threading.stack_size(8 << 20)`",
 )
 SYMBOL = Rule(
     "missing-symbol",
-    "a function that musl does not have",
+    "needs a symbol that nothing has",
     Severity.ERROR,
     "The library does not load where nothing provides the symbol.",
-    "Take a wheel for musl, or compile the distribution from source",
+    "Take a wheel for musl, or compile the distribution from source.",
 )
 TIMEZONE = Rule(
     "timezone-data",
-    "time zones",
+    "A time zone that the image does not know",
     Severity.NOTE,
     "The image has no time zones of its own; the distribution tzdata has them.",
     "Require `tzdata`",
@@ -159,7 +159,7 @@ def _troubled(target: Target) -> list[Distribution]:
             needs=(
                 Need("compiler", "c", "a *.c file in the sdist"), Need("package", "librdkafka-dev", "bivy's list"),
             ),
-            advice=("Compile it once: `bivy wheel confluent-kafka==2.12.2`",), asked=True,
+            advice=("Compile it once, outside the image: bivy wheel confluent-kafka==2.12.2",), asked=True,
         ),
         Distribution(
             "pyodbc", "5.3.0", target, Verdict.COMPILE if arm else Verdict.MUSLLINUX,
@@ -168,7 +168,7 @@ def _troubled(target: Target) -> list[Distribution]:
             guess=arm, file="pyodbc-5.3.0.tar.gz" if arm else "pyodbc-5.3.0-cp314-cp314-musllinux_1_2_x86_64.whl",
             needs=(Need("compiler", "c++", "a *.cpp file in the sdist"), Need("package", "unixodbc-dev", "bivy's list"))
             if arm else (),
-            advice=("Compile it once: `bivy wheel pyodbc==5.3.0`",) if arm else (), asked=True,
+            advice=("Compile it once, outside the image: bivy wheel pyodbc==5.3.0",) if arm else (), asked=True,
         ),
         Distribution(
             "docopt", "0.6.2", target, Verdict.SOURCE, "There is no wheel; nothing in the source archive is compiled.",

@@ -58,10 +58,11 @@ def test_every_result_finds_its_rule_by_number() -> None:
     assert len({rule["id"] for rule in rules}) == len(rules)
 
 
-def test_what_a_rule_rests_on_is_said_where_it_is_no_link() -> None:
+def test_a_rules_link_is_its_help_and_what_is_no_link_is_said_there() -> None:
     rules = {rule["id"]: rule for rule in run_of(project())["tool"]["driver"]["rules"]}
-    assert "helpUri" not in rules["libc-by-name"]
-    assert "POSIX, dlopen" in rules["libc-by-name"]["help"]["text"]
+    assert rules["libc-by-name"]["helpUri"] == "https://wiki.musl-libc.org/functional-differences-from-glibc.html"
+    assert rules["libc-by-name"]["help"]["text"].endswith("(Name Resolver/DNS)")
+    assert "helpUri" not in rules["locale"]
 
 
 def test_a_silenced_finding_is_a_suppressed_result_with_the_persons_reason_and_no_other_is() -> None:

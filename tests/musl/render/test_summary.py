@@ -21,6 +21,7 @@ from bivy.musl.render.summary import (
     spell_needs,
     spell_targets,
     split_code,
+    split_source,
     steps,
 )
 from bivy.musl.report import Distribution, Finding, Need, Part, Problem, Report, Severity, Verdict
@@ -147,9 +148,37 @@ def test_commands_that_are_one_command_with_several_arguments_are_given_once() -
     assert step.about == ("a 1.0", "b 1.0")
 
 
+@pytest.mark.parametrize(
+    ("advice", "text", "command"),
+    [
+        ("Compile it once: bivy wheel a==1", "Compile it once:", "bivy wheel a==1"),
+        ("Load what is\nthere: `ctypes.CDLL(None)`.", "Load what is there:", "ctypes.CDLL(None)"),
+        ("The zone's own name: `Europe/Berlin` for `posix/Europe/Berlin`.", None, ""),
+        ("Take `psycopg` or `psycopg[binary]`", None, ""),
+        ("Allow it: the nearest version that installs.", None, ""),
+    ],
+)
+def test_what_advice_ends_with_after_a_colon_is_its_command(advice: str, text: str | None, command: str) -> None:
+    (step,) = steps(report(distribution("a", advice=(advice,))))
+    assert (step.text, step.command) == (advice if text is None else text, command)
+
+
+def test_a_step_for_findings_begins_with_what_is_the_matter() -> None:
+    (step,) = steps(report(findings=(Finding(STRFTIME, "a.py", "x", 1), Finding(STRFTIME, "b.py", "x", 2))))
+    assert step.text.startswith("A strftime directive that only glibc has: Format the number itself")
+    assert step.about == ("a.py:1", "b.py:2")
+
+
+def test_what_a_rule_rests_on_is_a_link_and_words() -> None:
+    assert split_source("https://example.com/a (Section 3)") == ("https://example.com/a", "(Section 3)")
+    assert split_source("POSIX, dlopen") == ("", "POSIX, dlopen")
+    assert split_source("javascript:alert(1)") == ("", "javascript:alert(1)")
+    assert split_source("") == ("", "")
+
+
 def test_steps_begin_with_what_stands_in_the_way_and_end_with_what_is_only_different() -> None:
     texts = [step.text for step in steps(project())]
-    order = ["Do without it", "Load what is loaded", "Name the index", "Compile it once", "Sort by a key"]
+    order = ["Do without it", "A library that is part of glibc: Load", "Name the index", "Compile it", "Sorting by"]
     places = [next(place for place, text in enumerate(texts) if text.startswith(begin)) for begin in order]
     assert places == sorted(places)
 
@@ -160,7 +189,7 @@ def test_notes_ask_for_nothing() -> None:
 
 
 def test_a_problems_hint_is_a_step_and_the_same_hint_one_for_all() -> None:
-    found = report(problems=(Problem("a", "x", "Try it"), Problem("b", "x", "Try it"), Problem("c", "x")))
+    found = report(problems=(Problem("a", "x", "try it"), Problem("b", "x", "try it"), Problem("c", "x")))
     assert [(step.text, step.about) for step in steps(found)] == [("Try it", ("a", "b"))]
 
 

@@ -62,7 +62,7 @@ def as_html(report: Report) -> str:
         place=summary.spell_place,
         asked=summary.spell_asked,
         split_code=summary.split_code,
-        is_link=lambda source: re.match("https?://", source) is not None,
+        split_source=summary.split_source,
         style_digest=_digest(style),
         script_digest=_digest(script),
     )

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from bivy import __version__
 from bivy.musl.render.json import encodable, rules_of, target_id
-from bivy.musl.render.summary import MEANING, TO_LOOK_AT, plain, rows, sentence, spell_targets, split_code
+from bivy.musl.render.summary import MEANING, TO_LOOK_AT, plain, rows, sentence, spell_targets, split_code, split_source
 from bivy.musl.report import Severity, Verdict
 
 if TYPE_CHECKING:
@@ -189,11 +189,12 @@ def _quote(path: str) -> str:
 
 def _descriptor(rule: Rule) -> dict[str, Any]:
     descriptor = _described(rule.name, rule.title, rule.why, rule.instead, rule.severity)
-    if rule.source.startswith(("https://", "http://")):
-        descriptor["helpUri"] = quote(rule.source, safe="/:?#@!$&'()*+,;=%~")
-    elif rule.source:
+    link, rest = split_source(rule.source)
+    if link:
+        descriptor["helpUri"] = quote(link, safe="/:?#@!$&'()*+,;=%~")
+    if rest:
         for form, spell in (("text", str), ("markdown", _markdown)):
-            descriptor["help"][form] += f"\n\n{_message(spell(rule.source))}"
+            descriptor["help"][form] += f"\n\n{_message(spell(rest))}"
     return descriptor
 
 
@@ -283,7 +284,7 @@ def _notification(problem: Problem) -> dict[str, Any]:
 
 def _message(text: str) -> str:
     """Return text as a message: braces doubled (SARIF 2.1.0, 3.11.5), and nothing that reads as a link (3.11.6)."""
-    text = plain(text)
+    text = "\n".join(plain(" ".join(line.split()), keep="") for line in text.splitlines())
     if "](" in text:
         text = re.sub(r"[\\\[\]]", r"\\\g<0>", text)
     return text.replace("{", "{{").replace("}", "}}")

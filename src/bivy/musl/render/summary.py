@@ -42,7 +42,9 @@ MEANING: Mapping[Verdict, str] = MappingProxyType(
 _LANGUAGES = MappingProxyType({"c": "C", "c++": "C++", "fortran": "Fortran", "go": "Go", "rust": "Rust"})
 # Commands of which several are one with more arguments.
 _JOINED = ("bivy wheel ", "apk add ")
-_COMMAND_AT_END = re.compile(r"\s*`([^`]+)`\.?$")
+# A command at the end of a sentence, after a colon: in backquotes, or as it is where it is plainly one.
+_COMMAND_AT_END = re.compile(r"(?<=:)\s+(?:`([^`]+)`\.?|((?:bivy|apk|pip|uv|python3?) [^`]+))$")
+_LINK = re.compile(r"(https?://[^\s<>\"]+)(.*)", re.DOTALL)
 # What turns the direction of text around, so that it reads as something else: Unicode, UAX 9.
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -117,7 +119,7 @@ class Step:
 
     Attributes:
         text: What, in words; `code` stands in backquotes.
-        command: The command that does it, or empty.
+        command: The command, or the code, that does it, or empty. It is what advice ends with after a colon.
         about: What for: distributions, places, or what could not be read.
     """
 
@@ -139,6 +141,11 @@ def plain(text: str, *, keep: str = "\n\t") -> str:
     if text.isprintable():  # most is
         return text
     return "".join(_spell(character) if _is_unsafe(character, keep) else character for character in text)
+
+
+def flat(text: str) -> str:
+    """Return text on one line, with nothing left that a terminal obeys (`plain`)."""
+    return plain(" ".join(text.split()), keep="")
 
 
 def rows(distributions: Iterable[Distribution]) -> tuple[Row, ...]:
@@ -243,7 +250,7 @@ def steps(report: Report) -> tuple[Step, ...]:
     _advise(collected, (row for row in shown if row.verdict is Verdict.UNKNOWN))
     for problem in found.problems:
         if problem.hint:
-            _add(collected, problem.hint, problem.subject)
+            _add(collected, _begun(problem.hint), problem.subject)
     _advise(collected, (row for row in shown if row.verdict is Verdict.COMPILE))
     _instead(collected, (finding for finding in found.findings if finding.weight is Severity.WARNING))
     _advise(collected, (row for row in shown if row.verdict not in TO_LOOK_AT))
@@ -263,6 +270,12 @@ def sentence(report: Report) -> str:
     if figures.guesses:
         said += f"; {figures.guesses} of the verdicts {_plural(figures.guesses, 'is a guess', 'are guesses')}"
     return f"{said}."
+
+
+def split_source(source: str) -> tuple[str, str]:
+    """Split what a rule rests on into a link, empty where it does not begin with one, and the rest."""
+    match = _LINK.fullmatch(source)
+    return (match[1], match[2].strip()) if match else ("", source)
 
 
 def split_code(text: str) -> tuple[tuple[bool, str], ...]:
@@ -334,7 +347,7 @@ def _distributions(figures: _Figures) -> list[str]:
     }
     total = len(figures.names)
     if total == 1:
-        return [f"{plain(figures.names[0])} {words}" for verdict, words in said.items() if verdict in verdicts]
+        return [f"{flat(figures.names[0])} {words}" for verdict, words in said.items() if verdict in verdicts]
     subjects = [(verdicts[verdict], words) for verdict, words in said.items() if verdict in verdicts]
     return [
         f"{number}{f' of {total} distributions' if place == 0 else ''} {words}"
@@ -360,7 +373,7 @@ def _in_favour(figures: _Figures, *, compiled: bool) -> str:
         looked_at = [f"{count} {_singular(kind, count)}" for kind, count in figures.looked_at.items() if count]
         said = "Yes: nothing was found that does not work on musl" + (f", in {_and(looked_at)}" if looked_at else "")
     elif total == 1:
-        name = plain(figures.names[0])
+        name = flat(figures.names[0])
         said = f"Yes, once {name} has been compiled" if compiled else f"Yes: {name} can be installed on musl"
     elif compiled:
         said = f"Yes, once {number} of {total} distributions {_plural(number, 'has', 'have')} been compiled"
@@ -380,13 +393,15 @@ def _advise(collected: dict[tuple[str, str], Step], rows: Iterable[Row]) -> None
 def _instead(collected: dict[tuple[str, str], Step], findings: Iterable[Finding]) -> None:
     for finding in sorted(findings, key=lambda finding: (_weigh(finding), finding.path, _place(finding))):
         if finding.rule.instead:
-            _add(collected, finding.rule.instead, spell_place(finding))
+            title = _begun(finding.rule.title.rstrip("."))
+            _add(collected, f"{title}: {finding.rule.instead}", spell_place(finding))
 
 
 def _add(collected: dict[tuple[str, str], Step], advice: str, about: str) -> None:
     """Add a piece of advice to those there are, as one with another that says the same."""
+    advice = " ".join(advice.split())
     ending = _COMMAND_AT_END.search(advice)
-    text, command = (advice[: ending.start()], ending[1].strip()) if ending else (advice, "")
+    text, command = (advice[: ending.start()], (ending[1] or ending[2]).strip()) if ending else (advice, "")
     verb = next((verb for verb in _JOINED if command.startswith(verb)), "")
     key = (text, verb or command)
     there = collected.get(key)
@@ -450,9 +465,14 @@ def _plural(number: int, one: str, many: str) -> str:
     return one if number == 1 else many
 
 
+def _begun(text: str) -> str:
+    """Return a sentence that begins with a capital."""
+    return text[:1].upper() + text[1:]
+
+
 def _singular(kind: str, number: int) -> str:
     """Return the name of a kind for a number of them: ``binaries``, ``binary``."""
-    return re.sub(r"s$", "", re.sub(r"ies$", "y", plain(kind))) if number == 1 else plain(kind)
+    return re.sub(r"s$", "", re.sub(r"ies$", "y", flat(kind))) if number == 1 else flat(kind)
 
 
 def _and(words: Sequence[str]) -> str:
