@@ -11,8 +11,8 @@ from rich.console import Console
 
 from bivy.cli.check_table import draw
 from bivy.musl.render.summary import sentence
-from bivy.musl.report import Verdict
-from tests.musl.render.samples import HOSTILE, REPORTS, single
+from bivy.musl.report import Distribution, Part, Report, Verdict
+from tests.musl.render.samples import HOSTILE, REPORTS, X86_64, single
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -105,6 +105,16 @@ def test_without_colour_nothing_is_lost_but_the_colour() -> None:
     plain = on_terminal("project", no_color=True)
     assert not re.search(r"\x1b\[[0-9;]*3[0-7]", plain)
     assert ESCAPE.sub("", plain) == ESCAPE.sub("", on_terminal("project"))
+
+
+def test_a_reason_that_many_share_is_written_out_once_on_a_terminal_and_each_time_in_a_pipe() -> None:
+    why = "There is no wheel that fits, and no source archive."
+    found = tuple(Distribution(name, "1", X86_64, Verdict.IMPOSSIBLE, why) for name in ("a", "b", "c"))
+    for terminal, number in ((True, 1), (False, 3)):
+        memory = io.StringIO()
+        draw(Report((), (X86_64,), Part(found)), Console(file=memory, width=120, force_terminal=terminal))
+        assert memory.getvalue().count(why) == number
+        assert memory.getvalue().count("as above") == 3 - number
 
 
 def test_all_that_is_simply_there_is_said_without_a_table() -> None:

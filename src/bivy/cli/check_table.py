@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bivy.musl.render.summary import (
-    TO_LOOK_AT,
     by_file,
     by_name,
     describe_targets,
@@ -112,9 +111,12 @@ def _table(shown: Sequence[Row], report: Report, console: Console, *, verbose: b
     if several:
         table.add_column("only on", overflow="fold")
     table.add_column("why", overflow="fold")
+    above: tuple[Verdict, str] | None = None
     for row in shown:
         verdict = f"probably{between}{row.verdict}" if row.guess else str(row.verdict)
-        why = Text(flat(row.why))
+        said = (row.verdict, row.why)
+        why = Text("as above", "dim") if said == above else Text(flat(row.why))
+        above = said
         for line in _details(row, verbose=verbose):
             why.append(f"\n{line}", "dim")
         cells = [Text(verdict, _STYLES[row.verdict]), Text(flat(row.label))]
@@ -145,11 +147,10 @@ def _table_plainly(shown: Sequence[Row], report: Report, console: Console, *, ve
 def _details(row: Row, *, verbose: bool) -> list[str]:
     """Return what is said of a distribution beside the reason."""
     lines = []
-    if row.verdict is Verdict.COMPILE and row.needs:
-        lines.append(f"needs {spell_needs(row.needs)}")
+    if row.verdict is Verdict.COMPILE and (needs := spell_needs(row.needs)):
+        lines.append(f"needs {needs}")
     if verbose:
-        if row.verdict not in TO_LOOK_AT:
-            lines += [f"needs {need.name}" for need in row.needs]
+        lines += [f"its build requires {need.name}" for need in row.needs if need.kind == "build"]
         lines += [f"takes {file}" for file in row.files]
         lines += row.evidence
     return [plain(line.expandtabs(4), keep="") for line in lines]

@@ -194,7 +194,12 @@ def test_a_problems_hint_is_a_step_and_the_same_hint_one_for_all() -> None:
 
 
 def test_needs_are_spelled_with_compilers_by_their_languages() -> None:
-    needs = (Need("compiler", "c", ""), Need("compiler", "rust", ""), Need("package", "openssl-dev", ""))
+    needs = (
+        Need("compiler", "c", ""),
+        Need("compiler", "rust", ""),
+        Need("package", "openssl-dev", ""),
+        Need("build", "wheel", ""),
+    )
     assert spell_needs(needs) == "a compiler for C and Rust, openssl-dev"
     assert spell_needs(()) == ""
 

@@ -222,9 +222,12 @@ def spell_targets(targets: Iterable[Target], among: Sequence[Target]) -> str:
 
 
 def spell_needs(needs: Sequence[Need]) -> str:
-    """Spell what compiling takes, empty where nothing is known: ``a compiler for C and Rust, openssl-dev``."""
+    """Spell what compiling takes, empty where nothing is known: ``a compiler for C and Rust, openssl-dev``.
+
+    What a build requires of other distributions is left out: an installer sees to that by itself.
+    """
     languages = _once(_LANGUAGES.get(need.name, need.name) for need in needs if need.kind == "compiler")
-    others = _once(need.name for need in needs if need.kind != "compiler")
+    others = _once(need.name for need in needs if need.kind not in ("compiler", "build"))
     return ", ".join([f"a compiler for {_and(languages)}", *others] if languages else others)
 
 
@@ -466,8 +469,8 @@ def _plural(number: int, one: str, many: str) -> str:
 
 
 def _begun(text: str) -> str:
-    """Return a sentence that begins with a capital."""
-    return text[:1].upper() + text[1:]
+    """Return a sentence that begins with a capital, unless with the name of this program."""
+    return text if text.startswith("bivy") else text[:1].upper() + text[1:]
 
 
 def _singular(kind: str, number: int) -> str:
