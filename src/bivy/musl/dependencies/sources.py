@@ -1,0 +1,130 @@
+"""What source archives say of themselves, read from a few of their bytes and kept."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bivy.errors import BivyError
+from bivy.files import write_whole
+from bivy.musl.dependencies.choose import by_version
+from bivy.musl.dependencies.compiles import Facts  # noqa: TC001 - read at run time, when what is kept is decoded
+from bivy.musl.dependencies.known import Known, known_distributions
+from bivy.musl.dependencies.resolve import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bivy.musl.dependencies.index import Index
+    from bivy.musl.dependencies.lock import File
+
+_KEPT: Final = 1
+"""Goes up when what is kept of a source archive changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a source archive says.
+
+    Attributes:
+        facts: Of its build.
+        requires: What it requires (PEP 508); ``None`` where it does not say without being built.
+        extras: The extras that it has.
+    """
+
+    facts: Facts
+    requires: tuple[str, ...] | None
+    extras: tuple[str, ...] = ()
+
+
+Reader = "Callable[[str, Index], Told]"
+
+
+def told_by(file: File, index: Index, read: Callable[[str, Index], Told] | None = None) -> Told:
+    """Return what a source archive says, from the cache where it was read before.
+
+    Args:
+        file: The source archive.
+        index: What asks indexes.
+        read: Reads the archive at an address or path.
+
+    Raises:
+        BivyError: It cannot be read.
+    """
+    key = hashlib.sha256(f"{_KEPT} {file.sha256 or file.url}".encode()).hexdigest()
+    place = index.cache / "sdists" / key
+    kept = _read_kept(place)
+    if kept:
+        return kept
+    if index.offline and "://" in file.url and not file.url.startswith("file:"):
+        raise BivyError(f"{file.name} was not read: nothing may be fetched", hint="ask again without --offline")
+    told = (read or read_source)(file.url, index)
+    if "://" in file.url:
+        import msgspec
+
+        with contextlib.suppress(OSError):
+            write_whole(place, msgspec.msgpack.encode(told))
+    return told
+
+
+def _read_kept(place: Path) -> Told | None:
+    import msgspec
+
+    try:
+        return msgspec.msgpack.decode(place.read_bytes(), type=Told)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def metadata_reader(index: Index, address: str = "") -> Callable[[str, str], Metadata]:
+    """Return what tells uv the requirements of a name and version that has a source archive alone.
+
+    Args:
+        index: What asks indexes.
+        address: The index that has it; empty for PyPI.
+    """
+
+    def read(name: str, version: str) -> Metadata:
+        try:
+            source = source_of(name, version, index, address)
+            if known_distributions().get(name, Known()).large:
+                return Metadata(name, version, unread="its source archive is too large to be fetched for a question")
+            told = told_by(source, index)
+        except BivyError as fault:
+            return Metadata(name, version, unread=str(fault))
+        if told.requires is None:
+            return Metadata(name, version, unread="its source archive does not say what it requires before it is built")
+        return Metadata(name, version, told.requires, told.extras)
+
+    return read
+
+
+def source_of(name: str, version: str, index: Index, address: str = "") -> File:
+    """Return the source archive of a version.
+
+    Raises:
+        BivyError: The index does not say, or has none.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        wanted = Version(version)
+    except InvalidVersion as fault:
+        raise BivyError(f"{version} is not a version") from fault
+    for file in by_version(index.files(name, address), name).get(wanted, ()):
+        if not file.wheel:
+            return file
+    raise BivyError(f"the index has no source archive of {name} {version}")
+
+
+def read_source(url: str, index: Index) -> Told:
+    """Read what a source archive at an address or path says of itself.
+
+    Raises:
+        BivyError: It cannot be read.
+    """
+    raise BivyError(f"{re.sub(r'.*/', '', url)} was not read")
