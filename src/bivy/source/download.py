@@ -129,7 +129,7 @@ def _opened_http(client: httpx.Client, address: str, offset: int) -> Iterator[Bo
                 raise UnavailableError("gives only a part of the file", lasting=True)
             yield body
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as fault:  # the last: a host that cannot be one
-        raise _unavailable(fault) from fault
+        raise unavailable(fault) from fault
 
 
 def _body(response: httpx.Response, offset: int) -> Body | None:
@@ -145,13 +145,20 @@ def _body(response: httpx.Response, offset: int) -> Body | None:
         return Body(offset, None if place[2] == "*" else int(place[2]), response.iter_raw())
     if status == 416 and offset:  # nothing comes after what is there: the digest will tell whether that is all
         return Body(offset, offset, iter(()))
-    raise UnavailableError(
+    raise refused(response)
+
+
+def refused(response: httpx.Response) -> UnavailableError:
+    """Return, as the fault of an address, an answer that is a refusal."""
+    status = response.status_code
+    return UnavailableError(
         f"{status} {response.reason_phrase}".rstrip(),
         lasting=status < 500 and status not in _TRANSIENT_STATUS,
     )
 
 
-def _unavailable(fault: Exception) -> UnavailableError:
+def unavailable(fault: Exception) -> UnavailableError:
+    """Return, as the fault of an address, what httpx raised for it."""
     import httpx
 
     causes = list(_causes(fault))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import bz2
 import calendar
 import contextlib
 import errno
 import functools
-import gzip
 import io
 import lzma
 import os
@@ -21,26 +19,19 @@ from typing import IO, TYPE_CHECKING, cast
 
 from bivy.errors import BivyError
 from bivy.files import scratch_folder
+from bivy.source.streams import Forward, RefusedError, decompressed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _CHUNK = 1 << 20
-_LONGEST_HEADER = 1 << 24
 _LONGEST_TARGET = 4096
 _MOST_LINKS = 40  # what Linux follows in one path (path_resolution(7))
 _LATEST = 0xFFFFFFFF
 _HINT = (
     "the file has the pinned digest, so the pin names an archive that bivy does not unpack: check the recipe's source"
 )
-
-
-class _RefusedError(Exception):
-    """A member that is not unpacked, and why; without a member's name, the archive itself."""
-
-    def __init__(self, why: str, member: str = "") -> None:
-        super().__init__(f"{member!r} {why}" if member else why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ def unpack(
             _check_links(scratch, top, kinds)
             (scratch / top).chmod(0o755)
             (scratch / top).rename(folder)
-    except _RefusedError as fault:
+    except RefusedError as fault:
         raise BivyError(f"{archive} is not unpacked: {fault}", hint=_HINT) from fault
     except OSError as fault:
         full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -114,73 +105,26 @@ def _members(archive: Path, bounds: _Bounds) -> Iterator[Iterator[_Member]]:
                 with zipfile.ZipFile(file) as opened:
                     yield _zip_members(opened)
             else:
-                with _decompressed(file, magic) as stream:
-                    yield _tar_members(_Forward(stream, bounds.total))
+                with decompressed(file, magic) as stream:
+                    yield _tar_members(Forward(stream, bounds.total))
     except OSError as fault:
         if fault.errno:  # the machine's; without a number it is a decompressor's
             raise
-        raise _RefusedError(f"it is damaged ({fault})") from fault
+        raise RefusedError(f"it is damaged ({fault})") from fault
     except (EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError) as fault:
-        raise _RefusedError(f"it is truncated or damaged ({fault})") from fault
+        raise RefusedError(f"it is truncated or damaged ({fault})") from fault
     except (ValueError, OverflowError, NotImplementedError, RuntimeError) as fault:
-        raise _RefusedError(f"it is damaged or of a kind that is not known ({fault})") from fault
+        raise RefusedError(f"it is damaged or of a kind that is not known ({fault})") from fault
 
 
-def _decompressed(file: IO[bytes], magic: bytes) -> IO[bytes]:
-    if magic.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=file))
-    if magic.startswith(b"BZh"):
-        return bz2.BZ2File(file)
-    if magic.startswith(b"\xfd7zXZ\0"):
-        return lzma.LZMAFile(file)
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        return cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
-    if magic[257:262] == b"ustar":
-        return file
-    raise _RefusedError("it is neither a tar nor a zip archive")
-
-
-class _Forward:
-    """A stream that tarfile reads forward only, within a bound, and whose last bytes tell how the archive ended."""
-
-    def __init__(self, stream: IO[bytes], bound: int) -> None:
-        self._stream = stream
-        self._bound = bound
-        self._position = 0
-        self.last = b""
-
-    def tell(self) -> int:
-        return self._position
-
-    def read(self, size: int) -> bytes:
-        if size > _LONGEST_HEADER:
-            raise _RefusedError(f"a header in it has {size} bytes")
-        parts = []
-        while size > 0 and (part := self._stream.read(size)):
-            parts.append(part)
-            size -= len(part)
-        self.last = b"".join(parts)
-        self._position += len(self.last)
-        if self._position > self._bound:
-            raise _RefusedError(f"it has more than {self._bound} bytes when unpacked")
-        return self.last
-
-    def seek(self, position: int) -> int:
-        while self._position < position and self.read(min(_CHUNK, position - self._position)):
-            pass
-        return self._position
-
-
-def _tar_members(stream: _Forward) -> Iterator[_Member]:
+def _tar_members(stream: Forward) -> Iterator[_Member]:
     """Read the members of a tar archive (POSIX.1-2017, pax, "ustar Interchange Format", with GNU's additions)."""
     with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r:") as opened:
         for info in opened:
             yield _tar_member(opened, info)
     # tarfile takes a damaged header for the end, but only a block of zeros is one.
     if stream.last != bytes(tarfile.BLOCKSIZE):
-        raise _RefusedError("it is truncated or damaged (its end is missing)")
+        raise RefusedError("it is truncated or damaged (its end is missing)")
     while stream.read(_CHUNK):  # so that a checksum at the end is looked at
         pass
 
@@ -198,7 +142,7 @@ def _tar_member(opened: tarfile.TarFile, info: tarfile.TarInfo) -> _Member:
         return _Member(info.name, stat.S_IFLNK, info.mode, mtime, target=info.linkname)
     if info.islnk():
         return _Member(info.name, 0, info.mode, mtime, target=info.linkname)
-    raise _RefusedError("is neither a file, a folder nor a link", info.name)
+    raise RefusedError("is neither a file, a folder nor a link", info.name)
 
 
 def _zip_members(opened: zipfile.ZipFile) -> Iterator[_Member]:
@@ -209,10 +153,10 @@ def _zip_members(opened: zipfile.ZipFile) -> Iterator[_Member]:
         target = ""
         if kind == stat.S_IFLNK:
             if info.file_size > _LONGEST_TARGET:
-                raise _RefusedError("is a link with too long a target", info.filename)
+                raise RefusedError("is a link with too long a target", info.filename)
             target = os.fsdecode(opened.read(info))
         elif kind not in (stat.S_IFREG, stat.S_IFDIR):
-            raise _RefusedError("is neither a file, a folder nor a link", info.filename)
+            raise RefusedError("is neither a file, a folder nor a link", info.filename)
         content = functools.partial(opened.open, info)
         yield _Member(info.filename, kind, mode, _zip_time(info), info.file_size, target, content)
 
@@ -232,11 +176,11 @@ def _place(members: Iterator[_Member], root: Path, bounds: _Bounds) -> dict[str,
     for number, member in enumerate(members, start=1):
         size += member.size
         if number > bounds.members:
-            raise _RefusedError(f"it has more than {bounds.members} members")
+            raise RefusedError(f"it has more than {bounds.members} members")
         if member.size > bounds.largest:
-            raise _RefusedError(f"has {member.size} bytes, more than the {bounds.largest} of a bound", member.name)
+            raise RefusedError(f"has {member.size} bytes, more than the {bounds.largest} of a bound", member.name)
         if size > bounds.total:
-            raise _RefusedError(f"it has more than {bounds.total} bytes when unpacked")
+            raise RefusedError(f"it has more than {bounds.total} bytes when unpacked")
         try:
             path = _path(member.name, member.name)
             _make_parents(root, path, member, kinds)
@@ -245,7 +189,7 @@ def _place(members: Iterator[_Member], root: Path, bounds: _Bounds) -> dict[str,
                 kinds[path] = _place_one(member, root, path, kinds)
         except OSError as fault:
             if fault.errno in (errno.ENAMETOOLONG, errno.ENOENT, errno.EILSEQ, errno.EINVAL):
-                raise _RefusedError("has a name or a target that no file can have", member.name) from fault
+                raise RefusedError("has a name or a target that no file can have", member.name) from fault
             raise
     for path in kinds:  # now that nothing is put into a folder any more
         os.utime(root / path, (times.get(path, 0),) * 2, follow_symlinks=False)
@@ -256,9 +200,9 @@ def _place(members: Iterator[_Member], root: Path, bounds: _Bounds) -> dict[str,
 def _path(name: str, member: str) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/"):
-        raise _RefusedError("has an absolute path" if name == member else "links to an absolute path", member)
+        raise RefusedError("has an absolute path" if name == member else "links to an absolute path", member)
     if ".." in parts:
-        raise _RefusedError("has .. in its path" if name == member else "links to a path with ..", member)
+        raise RefusedError("has .. in its path" if name == member else "links to a path with ..", member)
     return "/".join(parts)
 
 
@@ -271,9 +215,9 @@ def _make_parents(root: Path, path: str, member: _Member, kinds: dict[str, int])
             _make_folder(root / parent)
             kinds[parent] = stat.S_IFDIR
         elif kind == stat.S_IFLNK:
-            raise _RefusedError(f"is to be written through the link {parent!r}", member.name)
+            raise RefusedError(f"is to be written through the link {parent!r}", member.name)
         elif kind != stat.S_IFDIR:
-            raise _RefusedError(f"is below {parent!r}, which is no folder", member.name)
+            raise RefusedError(f"is below {parent!r}, which is no folder", member.name)
 
 
 def _make_folder(folder: Path) -> None:
@@ -288,7 +232,7 @@ def _place_one(member: _Member, root: Path, path: str, kinds: dict[str, int]) ->
         return before
     if before is not None:
         if not before == member.kind == stat.S_IFREG:
-            raise _RefusedError("is there twice, as two kinds of thing or as two links", member.name)
+            raise RefusedError("is there twice, as two kinds of thing or as two links", member.name)
         place.unlink()
     if member.kind == stat.S_IFDIR:
         _make_folder(place)
@@ -297,14 +241,14 @@ def _place_one(member: _Member, root: Path, path: str, kinds: dict[str, int]) ->
     elif member.kind == 0:
         target = _path(member.target, member.name)
         if kinds.get(target) != stat.S_IFREG:
-            raise _RefusedError(f"is a hard link to {member.target!r}, which is no file before it", member.name)
+            raise RefusedError(f"is a hard link to {member.target!r}, which is no file before it", member.name)
         os.link(root / target, place, follow_symlinks=False)
         return stat.S_IFREG
     else:
         with place.open("xb") as file, member.content() as content:
             shutil.copyfileobj(content, file, _CHUNK)
             if file.tell() != member.size:
-                raise _RefusedError("is truncated", member.name)
+                raise RefusedError("is truncated", member.name)
         place.chmod(0o755 if member.mode & 0o111 else 0o644)
     return member.kind
 
@@ -313,7 +257,7 @@ def _single_top(kinds: dict[str, int]) -> str:
     """Return the folder that everything is in, or nothing where there is more than one thing at the top."""
     tops = {path.partition("/")[0] for path in kinds}
     if not tops:
-        raise _RefusedError("there is nothing in it")
+        raise RefusedError("there is nothing in it")
     top = tops.pop()
     return top if not tops and kinds[top] == stat.S_IFDIR else ""
 
@@ -323,7 +267,7 @@ def _check_links(root: Path, top: str, kinds: dict[str, int]) -> None:
     links = {path: str((root / path).readlink()) for path, kind in kinds.items() if kind == stat.S_IFLNK}
     for path, target in links.items():
         if not _stays_inside(path, links, top):
-            raise _RefusedError(f"links to {target!r}, which is outside", path)
+            raise RefusedError(f"links to {target!r}, which is outside", path)
 
 
 def _stays_inside(path: str, links: dict[str, str], top: str) -> bool:
