@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bivy.musl.dependencies.choose import wheel_parts
@@ -12,7 +12,7 @@ from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.musl.report import Need
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from bivy.musl.dependencies.lock import File, Locked
 
@@ -32,22 +32,25 @@ class Facts:
     """What a source archive says of its build.
 
     Attributes:
-        backend: ``build-backend`` of its ``pyproject.toml``, empty where there is none (then it is setuptools).
+        backend: What builds it (PEP 517).
         build_requires: The requirements of its build (PEP 518).
-        languages: The compiled languages that its files are in: ``c``, ``c++``, ``rust``, ``fortran``, ``go``,
-            ``cython``.
-        extensions: Extension modules that it names.
-        optional: Whether it says that these may be left out.
+        languages: The compiled languages that its files are in.
+        extensions: Whether building it compiles something; ``None`` where that cannot be told.
+        optional: Whether the build goes on where compiling fails.
         libraries: Libraries that its build looks for.
+        tools: Programs that its build runs.
+        known_from: For each language, library and tool the file from which it is known.
         complete: Whether all of it was read.
     """
 
     backend: str = ""
     build_requires: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
-    extensions: tuple[str, ...] = ()
+    extensions: bool | None = None
     optional: bool = False
     libraries: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    known_from: dict[str, str] = field(default_factory=dict)
     complete: bool = True
 
 
@@ -72,32 +75,32 @@ class Build:
 
 # What a build that requires one of these does, and with what (their own documentation).
 _COMPILING: Final = {
-    "cython": ("c",),
-    "cffi": ("c",),
-    "pybind11": ("c++",),
-    "nanobind": ("c++",),
-    "numpy": ("c",),
-    "maturin": ("rust",),
-    "setuptools-rust": ("rust",),
-    "puccinialin": ("rust",),
-    "meson-python": ("c",),
-    "scikit-build": ("c++",),
-    "scikit-build-core": ("c++",),
-    "py-build-cmake": ("c++",),
-    "cmake": ("c++",),
-    "cppy": ("c++",),
-    "sip": ("c++",),
-    "swig": ("c++",),
-    "mypy": ("c",),
-    "pythran": ("c++",),
-    "setuptools-golang": ("go",),
+    "cython": "c",
+    "cffi": "c",
+    "pybind11": "c++",
+    "nanobind": "c++",
+    "numpy": "c",
+    "maturin": "rust",
+    "setuptools-rust": "rust",
+    "puccinialin": "rust",
+    "meson-python": "c",
+    "scikit-build": "c++",
+    "scikit-build-core": "c++",
+    "py-build-cmake": "c++",
+    "cmake": "c++",
+    "cppy": "c++",
+    "sip": "c++",
+    "swig": "c++",
+    "mypy": "c",
+    "pythran": "c++",
+    "setuptools-golang": "go",
 }
+_COMPILER_OF: Final = {"cython": "c", "swig": "c", "assembler": "c"}
 _TOOLS: Final = {"scikit-build": "cmake", "scikit-build-core": "cmake", "py-build-cmake": "cmake", "cmake": "cmake",
                  "meson-python": "meson", "swig": "swig"}  # fmt: skip
-# Backends that compile nothing, unless a plug-in or a build script does it for them.
-_PLAIN: Final = ("hatchling", "flit_core", "flit", "poetry.core", "poetry", "pdm.backend", "pdm.pep517", "uv_build",
-                 "whey", "trampolim", "pbr")  # fmt: skip
-_PLUG_INS: Final = re.compile(r"hatch-(cython|mypyc|build-scripts|ziglang)|hatch-rs|hatch-cpp|ziglang|setuptools$")
+_COMPILED: Final = "Only its source fits, and that has to be compiled."
+_OPTIONAL: Final = "Only its source fits; what is compiled in it is left out where there is no compiler."
+_PLAIN: Final = "Only its source fits, and nothing in it is compiled."
 
 
 def judge(package: Locked, facts: Facts | None) -> Build:
@@ -108,7 +111,14 @@ def judge(package: Locked, facts: Facts | None) -> Build:
         facts: What the source archive says, or ``None`` where it was not read.
     """
     known = known_distributions().get(package.name, Known())
-    judged = _from_known(known) or _from_facts(facts) or _from_wheels(package.files, facts)
+    judged = (
+        _from_known(known, "optional")
+        or _from_facts(facts)
+        or _from_known(known, "yes", "no")
+        or _from_wheels(package.files)
+        or _from_build_requirements(facts)
+        or _not_known()
+    )
     needs: list[Need] = []
     if judged.compiles in (Compiles.YES, Compiles.OPTIONAL):
         needs = _needs(known, facts)
@@ -118,53 +128,50 @@ def judge(package: Locked, facts: Facts | None) -> Build:
     return Build(judged.compiles, judged.why, judged.guess, tuple(dict.fromkeys(evidence)), tuple(needs))
 
 
-def _from_known(known: Known) -> Build | None:
+def _from_known(known: Known, *when: str) -> Build | None:
+    if known.compiles not in when:
+        return None
     evidence = (f"bivy's list, from {known.known_from}",)
-    if known.compiles == "yes":
-        return Build(Compiles.YES, "Only its source fits, and that has to be compiled.", evidence=evidence)
-    if known.compiles == "optional":
-        why = "Only its source fits; what is compiled in it may be left out."
-        return Build(Compiles.OPTIONAL, why, evidence=evidence)
-    if known.compiles == "no":
-        return Build(Compiles.NO, "Only its source fits, and nothing in it is compiled.", evidence=evidence)
-    return None
+    return {
+        "yes": Build(Compiles.YES, _COMPILED, evidence=evidence),
+        "optional": Build(Compiles.OPTIONAL, _OPTIONAL, evidence=evidence),
+        "no": Build(Compiles.NO, _PLAIN, evidence=evidence),
+    }[known.compiles]
 
 
 def _from_facts(facts: Facts | None) -> Build | None:
+    if not facts or facts.extensions is None:
+        return None
+    if not facts.extensions:
+        return Build(Compiles.NO, _PLAIN)
+    if facts.optional:
+        return Build(Compiles.OPTIONAL, _OPTIONAL, guess=True)
+    return Build(Compiles.YES, _COMPILED)
+
+
+def _from_build_requirements(facts: Facts | None) -> Build | None:
+    """Judge by what a build requires, or the languages of its files: a rule of thumb."""
     if not facts:
         return None
-    if facts.optional:
-        why = "Only its source fits; what is compiled in it may be left out."
-        return Build(Compiles.OPTIONAL, why, guess=True)
-    tells = _telling(facts.build_requires)
-    backend = facts.backend.split(":")[0]
-    if facts.extensions or (tells and (facts.languages or not facts.complete)):
-        return Build(Compiles.YES, "Only its source fits, and that has to be compiled.")
-    if tells or facts.languages:
-        plain = backend.startswith(_PLAIN) and not tells
-        if not plain:
-            return Build(Compiles.YES, "Only its source fits, and that has to be compiled, as it seems.", guess=True)
-    plugged = any(_PLUG_INS.search(_requirement_name(each)) for each in facts.build_requires)
-    if backend.startswith(_PLAIN) and not plugged:
-        return Build(Compiles.NO, "Only its source fits, and nothing in it is compiled.")
-    if facts.complete and not facts.languages:
-        return Build(Compiles.NO, "Only its source fits, and there is nothing in it to compile.")
-    return None
+    if _telling(facts.build_requires) or facts.languages:
+        return Build(Compiles.YES, "Only its source fits, and that has to be compiled, as it seems.", guess=True)
+    return Build(Compiles.NO, "Only its source fits, and nothing in it is compiled, as it seems.", guess=True)
 
 
-def _from_wheels(files: Sequence[File], facts: Facts | None) -> Build:
+def _not_known() -> Build:
+    why = "Only its source fits, and whether that is compiled could not be found out."
+    return Build(Compiles.UNKNOWN, why, guess=True)
+
+
+def _from_wheels(files: Sequence[File]) -> Build | None:
     """Judge by the wheels for other platforms: a rule of thumb."""
-    del facts
     wheels = [parts for file in files if (parts := wheel_parts(file.name))]
     if not wheels:
-        return Build(
-            Compiles.UNKNOWN, "Only its source fits, and whether that is compiled could not be found out.", guess=True
-        )
+        return None
     if any("any" in parts.platforms for parts in wheels):
         return Build(Compiles.NO, "Only its source fits; wheels for every platform are made from it.", guess=True)
-    return Build(
-        Compiles.YES, "Only its source fits, and that is compiled: all its wheels are for one platform.", guess=True
-    )
+    why = "Only its source fits, and that is compiled: each of its wheels is for one platform."
+    return Build(Compiles.YES, why, guess=True)
 
 
 def _telling(requirements: Iterable[str]) -> list[str]:
@@ -187,17 +194,23 @@ def _needs(known: Known, facts: Facts | None) -> list[Need]:
         for name in names:
             add(kind, name, listed)
     if facts:
-        for language in facts.languages:
-            add("compiler", "c" if language == "cython" else language, "the source archive's files")
-        for name in _telling(facts.build_requires):
-            for compiler in _COMPILING[name]:
-                if not (compiler == "c" and any(kind == "compiler" for kind, _ in needs)):
-                    add("compiler", compiler, f"its build requires {name}")
-            if name in _TOOLS:
-                add("tool", _TOOLS[name], f"its build requires {name}")
-        for requirement in facts.build_requires:
-            add("build", requirement, "pyproject.toml")
+        _add_stated(facts, add)
     return list(needs.values())
+
+
+def _add_stated(facts: Facts, add: Callable[[str, str, str], None]) -> None:
+    for language in facts.languages:
+        compiler = _COMPILER_OF.get(language, language)
+        add("compiler", compiler, facts.known_from.get(language, "the source archive's files"))
+    for name in _telling(facts.build_requires):
+        if not facts.languages:
+            add("compiler", _COMPILING[name], f"its build requires {name}")
+        if name in _TOOLS:
+            add("tool", _TOOLS[name], f"its build requires {name}")
+    for tool in facts.tools:
+        add("tool", tool, facts.known_from.get(tool, "the source archive's files"))
+    for requirement in facts.build_requires:
+        add("build", requirement, "pyproject.toml")
 
 
 def _seen(files: Sequence[File]) -> list[str]:
@@ -212,8 +225,8 @@ def _seen(files: Sequence[File]) -> list[str]:
 
 
 def _family(platform: str) -> str:
-    for start, family in (("manylinux", "manylinux"), ("musllinux", "musllinux"), ("macosx", "macOS"), ("win", "Windows"),
-                          ("linux", "linux"), ("ios", "iOS"), ("android", "Android")):  # fmt: skip
+    for start, family in (("manylinux", "manylinux"), ("musllinux", "musllinux"), ("macosx", "macOS"),
+                          ("win", "Windows"), ("linux", "linux"), ("ios", "iOS"), ("android", "Android")):  # fmt: skip
         if platform.startswith(start):
             return family
     return "every platform" if platform == "any" else platform
@@ -233,10 +246,6 @@ def _stated(facts: Facts | None) -> list[str]:
         lines.append(f"its build backend is {facts.backend}")
     if facts.build_requires:
         lines.append(f"its build requires {', '.join(facts.build_requires)}")
-    if facts.extensions:
-        lines.append(
-            f"it builds {', '.join(facts.extensions[:5])}" + (" and more" if len(facts.extensions) > 5 else "")
-        )
     if facts.languages:
         lines.append(f"it has files in {', '.join(facts.languages)}")
     if facts.libraries:

@@ -233,7 +233,8 @@ class _Asking:
             options.append("--offline")
         command = [
             find_uv_bin(), "lock", "--project", str(folder), "--no-python-downloads",
-            "--python", str(_interpreter(self._cache)), "--no-build-isolation", "--color", "never", "--no-progress", *options,
+            "--python", str(_interpreter(self._cache)), "--no-build-isolation", "--color", "never", "--no-progress",
+            *options,
         ]  # fmt: skip
         environment = {**_PATIENCE, **{key: value for key, value in os.environ.items() if key not in _FOREIGN}}
         left = max(0.0, self._deadline - time.monotonic())

@@ -6,22 +6,24 @@ import contextlib
 import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
 from bivy.files import write_whole
 from bivy.musl.dependencies.choose import by_version
-from bivy.musl.dependencies.compiles import Facts  # noqa: TC001 - read at run time, when what is kept is decoded
+from bivy.musl.dependencies.compiles import Facts
 from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.musl.dependencies.resolve import Metadata
+from bivy.musl.dependencies.settings import with_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bivy.musl.dependencies.index import Index
     from bivy.musl.dependencies.lock import File
 
+_PATIENCE: Final = 15.0
 _KEPT: Final = 1
 """Goes up when what is kept of a source archive changes."""
 
@@ -39,9 +41,6 @@ class Told:
     facts: Facts
     requires: tuple[str, ...] | None
     extras: tuple[str, ...] = ()
-
-
-Reader = "Callable[[str, Index], Told]"
 
 
 def told_by(file: File, index: Index, read: Callable[[str, Index], Told] | None = None) -> Told:
@@ -127,4 +126,25 @@ def read_source(url: str, index: Index) -> Told:
     Raises:
         BivyError: It cannot be read.
     """
-    raise BivyError(f"{re.sub(r'.*/', '', url)} was not read")
+    from bivy.musl.archives.sdist import read_remote_sdist, read_sdist
+
+    if "://" in url:
+        told = read_remote_sdist(index.client(), with_credentials(url, index.options), patience=_PATIENCE)
+    else:
+        told = read_sdist(Path(url))
+    requires = told.requires if told.requires_known or told.requires else None
+    return Told(
+        Facts(
+            told.backend,
+            told.build_requires,
+            tuple(sorted(told.languages)),
+            told.extension_modules,
+            told.optional_extensions,
+            told.libraries,
+            told.tools,
+            dict(told.known_from),
+            told.complete,
+        ),
+        requires,
+        tuple(dict.fromkeys(re.findall(r"""extra *== *['"]([^'"]+)['"]""", " ".join(told.requires)))),
+    )
