@@ -18,7 +18,7 @@ from bivy.musl.archives.wheel import Traffic, Wheel, open_wheel, read_wheel
 from bivy.source.download import UnavailableError, opened, refused, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     import httpx
 
@@ -253,7 +253,9 @@ class _Downloaded:
         self.seekable = file.seekable
 
 
-def chunks_of(client: httpx.Client, address: str, *, limit: int, patience: float, traffic: Traffic) -> Iterator[bytes]:
+def chunks_of(
+    client: httpx.Client, address: str, *, limit: int, patience: float, traffic: Traffic
+) -> Generator[bytes, None, None]:
     """Yield the bytes of a file from its start; where the connection breaks, it is taken up again.
 
     Raises:
