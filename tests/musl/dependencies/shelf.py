@@ -82,7 +82,12 @@ class Shelf:
 
 
 def make_wheel(
-    name: str, version: str, tags: str, requires: Sequence[str] = (), requires_python: str = "", extras: Sequence[str] = ()
+    name: str,
+    version: str,
+    tags: str,
+    requires: Sequence[str] = (),
+    requires_python: str = "",
+    extras: Sequence[str] = (),
 ) -> bytes:
     stem = f"{name.replace('-', '_')}-{version}"
     lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}"]
@@ -131,7 +136,7 @@ def serve_shelf() -> Iterator[Shelf]:
             else:
                 self._answer(404, HTML, b"")
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815 - what http.server looks for
 
         def _list(self, files: Sequence[Shelved], name: str) -> None:
             body = _json(files, name) if shelf.kind == JSON else _html(files)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bivy.errors import BivyError
 from bivy.musl.dependencies.lock import Origin, reach
 from bivy.musl.dependencies.pylock import parse_pylock, read_pylock
-from bivy.musl.dependencies.uvlock import Wanted
+from bivy.musl.dependencies.uvlock import PLAIN, Wanted
 from tests.musl.dependencies.conftest import target
 
 LOCK = """
@@ -50,7 +50,7 @@ archive = { url = "https://example.org/single-1-py3-none-any.whl", hashes = { sh
 """
 
 
-def names(arch: str = "x86_64", wanted: Wanted = Wanted()) -> list[str]:
+def names(arch: str = "x86_64", wanted: Wanted = PLAIN) -> list[str]:
     return [each.package.name for each in reach(parse_pylock(LOCK, "pylock.toml", wanted), target(arch))]
 
 

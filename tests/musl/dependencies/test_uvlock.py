@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bivy.errors import BivyError
 from bivy.musl.dependencies.lock import Origin, reach
-from bivy.musl.dependencies.uvlock import Wanted, parse_uv_lock, read_uv_lock
+from bivy.musl.dependencies.uvlock import PLAIN, Wanted, parse_uv_lock, read_uv_lock
 from tests.musl.dependencies.conftest import target
 
 LOCK = """
@@ -85,7 +85,17 @@ wheels = [{ filename = "pytest-9-py3-none-any.whl", hash = "sha256:00" }]
 """
 
 
-def names(text: str, arch: str = "x86_64", wanted: Wanted = Wanted()) -> dict[str, str]:
+BAD_MARKER = """
+version = 1
+[[package]]
+name = "a"
+version = "1"
+source = { registry = "i" }
+dependencies = [{ name = "b", marker = "nonsense" }]
+"""
+
+
+def names(text: str, arch: str = "x86_64", wanted: Wanted = PLAIN) -> dict[str, str]:
     lock = parse_uv_lock(text, "uv.lock", wanted)
     return {each.package.name: each.package.version for each in reach(lock, target(arch))}
 
@@ -172,8 +182,7 @@ def test_a_newer_format_is_named_with_what_to_do() -> None:
         ("version = 1\n[[package]]\nversion = '1'", "not laid out as a lock of uv's: a package has no 'name'"),
         ("version = 1\n[[package]]\nname = 'a'\nsource = 3", "not laid out"),
         ("version = 1\nmanifest = { members = [3] }", "not laid out"),
-        ("version = 1\n[[package]]\nname='a'\nversion='1'\nsource={registry='i'}\n"
-         "dependencies=[{name='b',marker='nonsense'}]", "a marker that is none: nonsense"),
+        (BAD_MARKER, "a marker that is none: nonsense"),
     ],
 )  # fmt: skip
 def test_what_is_no_lock_is_refused_with_a_reason(text: str, message: str) -> None:

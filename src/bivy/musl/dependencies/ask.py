@@ -12,8 +12,8 @@ from bivy.musl.dependencies.lock import Question, normalised
 from bivy.musl.dependencies.pylock import read_pylock
 from bivy.musl.dependencies.requirements import read_requirements
 from bivy.musl.dependencies.resolve import Resolution, resolve
-from bivy.musl.dependencies.settings import default_index
-from bivy.musl.dependencies.sources import metadata_reader
+from bivy.musl.dependencies.settings import default_index, read_settings
+from bivy.musl.dependencies.sources import foresee, metadata_reader
 from bivy.musl.dependencies.uvlock import PLAIN, Wanted, read_uv_lock
 from bivy.musl.report import Problem
 
@@ -140,9 +140,8 @@ def _ask_pyproject(path: Path, terms: Terms) -> Resolution | None:
         settings: Mapping[str, Any] = table.get("tool", {}).get("uv", {})
         question = Question(
             tuple(_without_own_extras(requirements, project, terms.wanted)),
-            settings=_absolute(settings, path.parent),
+            settings=_absolute({**settings, **read_settings(path.parent / "uv.toml")}, path.parent),
             folder=path.parent,
-            config=path.parent / "uv.toml" if (path.parent / "uv.toml").is_file() else None,
         )
     except (AttributeError, TypeError, KeyError) as fault:
         raise BivyError(
@@ -233,6 +232,7 @@ def _ask(question: Question, terms: Terms) -> Resolution:
     index = Index(terms.cache / "check", offline=terms.offline, options=question.options)
     try:
         reader = metadata_reader(index, default_index(question.options))
-        return resolve(question, terms.cache, reader, terms.timeout)
+        foreseen = [*foresee(question.requirements, index, default_index(question.options))]
+        return resolve(question, terms.cache, reader, terms.timeout, foreseen)
     finally:
         index.close()

@@ -16,7 +16,7 @@ from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.musl.dependencies.lock import File, Lock, Locked, Origin, Reached, normalised, reach
 from bivy.musl.dependencies.resolve import NO_FILE, Missing, Resolution, resolve
 from bivy.musl.dependencies.settings import default_index
-from bivy.musl.dependencies.sources import Told, metadata_reader, told_by
+from bivy.musl.dependencies.sources import Told, foresee, metadata_reader, told_by
 from bivy.musl.report import Distribution, Part, Problem, Verdict
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class _Check:
         unfit = {target: self._unfit(target) for target in self._targets}
         names = {(each.name, each.place) for every in unfit.values() for each in every}
         self._fetch_lists(names)
-        wanted: dict[tuple[_Key, tuple[str, ...]], list[Target]] = defaultdict(list)
+        wanted: dict[tuple[int, tuple[str, ...]], list[Target]] = defaultdict(list)
         for target, packages in unfit.items():
             view = self._views[target]
             new = tuple(filter(None, (self._limit(each, target, view) for each in packages)))
@@ -152,7 +152,8 @@ class _Check:
         while limits:
             again = replace(question, constraints=(*question.constraints, *view.limits, *limits))
             reader = metadata_reader(self._index, default_index(question.options))
-            resolution = resolve(again, self._cache, reader)
+            foreseen = foresee(again.requirements, self._index, default_index(question.options))
+            resolution = resolve(again, self._cache, reader, foreseen=foreseen)
             lost = {each.name for each in resolution.missing} - before
             if not lost and resolution.lock.packages:
                 break
@@ -184,13 +185,15 @@ class _Check:
             self._problems[Problem(name, f"{fault}.", fault.hint or "")] = None
             return ()
 
-    def _nearest(self, name: str, place: str, target: Target) -> tuple[str, Chosen] | None:
-        found = newest_that_fits(by_version(self._files(name, place), name), target)
+    def _nearest(self, name: str, place: str, target: Target, *, wheel: bool = False) -> tuple[str, Chosen] | None:
+        """Return the newest version that can be installed, or that has a wheel."""
+        files = [each for each in self._files(name, place) if each.wheel or not wheel]
+        found = newest_that_fits(by_version(files, name), target)
         return (str(found[0]), found[1]) if found else None
 
     def _look_ahead(self, reached: Mapping[Target, Sequence[Reached]]) -> None:
         """Ask for all that the verdicts need, side by side."""
-        sources: dict[str, File] = {}
+        sources: dict[str, tuple[str, File]] = {}
         lists: set[tuple[str, str]] = set()
         for target, every in reached.items():
             for each in every:
@@ -198,23 +201,23 @@ class _Check:
                 chosen = choose(package.files, target)
                 if package.origin is not Origin.INDEX or self._built_for(package.name, package.version, target):
                     continue
-                if not chosen:
+                if not chosen or chosen.fit is Fit.SOURCE:
                     lists.add((package.name, package.place))
-                elif chosen.fit is Fit.SOURCE and not known_distributions().get(package.name, Known()).large:
-                    sources[chosen.file.url] = chosen.file
+                if chosen and chosen.fit is Fit.SOURCE:
+                    sources[chosen.file.url] = (package.name, chosen.file)
             for missing in self._views[target].resolution.missing:
                 if missing.why == NO_FILE:
                     lists.add((missing.name, self._default(target)))
         if not sources and not lists:
             return
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            told = pool.map(self._read, sources.values())
+            told = pool.map(lambda each: self._read(*each), sources.values())
             list(pool.map(lambda each: self._files(*each), lists))
             self._told.update(zip(sources, told, strict=True))
 
-    def _read(self, file: File) -> Told | BivyError:
+    def _read(self, name: str, file: File) -> Told | BivyError:
         try:
-            return told_by(file, self._index)
+            return told_by(name, file, self._index)
         except BivyError as fault:
             return fault
 
@@ -271,10 +274,10 @@ class _Check:
         if package.origin is not Origin.INDEX and not package.files:
             return _elsewhere(package, target)
         told = self._told.get(chosen.file.url)
-        build = judge(package, told.facts if isinstance(told, Told) else None)
+        build = judge(package, told.facts if isinstance(told, Told) else None, target)
         if isinstance(told, BivyError):
             build = replace(build, evidence=(*build.evidence, str(told)))
-        return _from_source(package, target, chosen.file, build)
+        return self._from_source(package, target, chosen.file, build)
 
     def _built_for(self, name: str, version: str, target: Target) -> Chosen | None:
         chosen = choose(self._built.get((name, version), ()), target)
@@ -297,6 +300,26 @@ class _Check:
         why = "It cannot be installed: no wheel fits, and there is no source archive."
         return Distribution("", "", target, Verdict.IMPOSSIBLE, why, evidence=tuple(evidence), advice=tuple(advice))
 
+    def _from_source(self, package: Locked, target: Target, file: File, build: Build) -> Distribution:
+        verdict = {
+            Compiles.YES: Verdict.COMPILE,
+            Compiles.OPTIONAL: Verdict.SOURCE,
+            Compiles.NO: Verdict.SOURCE,
+            Compiles.UNKNOWN: Verdict.UNKNOWN,
+        }[build.compiles]
+        evidence = [*build.evidence, *_elsewhere_on_musl(package.files, target)]
+        advice: list[str] = []
+        if verdict is Verdict.COMPILE:
+            advice.append(f"Compile it once, outside the image: bivy wheel {package.name}=={package.version}")
+            nearest = self._nearest(package.name, package.place, target, wheel=True)
+            if nearest and nearest[0] != package.version:
+                evidence.append(f"{nearest[0]} has {nearest[1].file.name}")
+                advice.append(f"Or use {package.name}=={nearest[0]}, which has a wheel for musl.")
+        return Distribution(
+            "", "", target, verdict, build.why, guess=build.guess, file=file.name, evidence=tuple(evidence),
+            needs=build.needs, advice=(*advice, *_substitute(package.name)),
+        )  # fmt: skip
+
     def _missing(self, missing: Missing, target: Target) -> Distribution:
         if missing.why != NO_FILE:
             return Distribution(missing.name, "", target, Verdict.UNKNOWN, missing.why, asked=missing.asked)
@@ -307,9 +330,6 @@ class _Check:
         package = Locked(missing.name, str(newest or ""), place=place, files=tuple(versions[newest]) if newest else ())
         found = self._impossible(package, target)
         return replace(found, name=package.name, version=package.version, asked=missing.asked)
-
-
-_Key = int
 
 
 def _wheels_in(folders: Iterable[Path]) -> dict[tuple[str, str], list[File]]:
@@ -351,24 +371,6 @@ def _fitting(target: Target, chosen: Chosen) -> Distribution:
     return Distribution(
         "", "", target, Verdict.MUSLLINUX, "There is a wheel for musl.", guess=chosen.fit is Fit.LINUX,
         file=chosen.file.name, evidence=tuple(evidence),
-    )  # fmt: skip
-
-
-def _from_source(package: Locked, target: Target, file: File, build: Build) -> Distribution:
-    verdict = {
-        Compiles.YES: Verdict.COMPILE,
-        Compiles.OPTIONAL: Verdict.SOURCE,
-        Compiles.NO: Verdict.SOURCE,
-        Compiles.UNKNOWN: Verdict.UNKNOWN,
-    }[build.compiles]
-    advice: list[str] = []
-    evidence = [*build.evidence, *_elsewhere_on_musl(package.files, target)]
-    if verdict is Verdict.COMPILE:
-        advice = [f"Compile it once, outside the image: bivy wheel {package.name}=={package.version}"]
-        advice += _substitute(package.name)
-    return Distribution(
-        "", "", target, verdict, build.why, guess=build.guess, file=file.name, evidence=tuple(evidence),
-        needs=build.needs, advice=tuple(advice),
     )  # fmt: skip
 
 

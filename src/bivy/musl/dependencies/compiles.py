@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bivy.musl.dependencies.lock import File, Locked
+    from bivy.musl.target import Target
 
 
 class Compiles(enum.Enum):
@@ -95,25 +96,31 @@ _COMPILING: Final = {
     "pythran": "c++",
     "setuptools-golang": "go",
 }
+_BESIDES: Final = ("cuda",)  # what is compiled where there is such hardware
 _COMPILER_OF: Final = {"cython": "c", "swig": "c", "assembler": "c"}
 _TOOLS: Final = {"scikit-build": "cmake", "scikit-build-core": "cmake", "py-build-cmake": "cmake", "cmake": "cmake",
                  "meson-python": "meson", "swig": "swig"}  # fmt: skip
 _COMPILED: Final = "Only its source fits, and that has to be compiled."
 _OPTIONAL: Final = "Only its source fits; what is compiled in it is left out where there is no compiler."
+_CARRIED: Final = (
+    "Only its source fits, and nothing in it is compiled; but each of its wheels is for one platform, so they carry "
+    "something that its source may lack."
+)
 _PLAIN: Final = "Only its source fits, and nothing in it is compiled."
 
 
-def judge(package: Locked, facts: Facts | None) -> Build:
+def judge(package: Locked, facts: Facts | None, target: Target) -> Build:
     """Say whether a distribution's source archive is compiled.
 
     Args:
         package: The distribution, with all its files.
         facts: What the source archive says, or ``None`` where it was not read.
+        target: What for.
     """
     known = known_distributions().get(package.name, Known())
     judged = (
         _from_known(known, "optional")
-        or _from_facts(facts)
+        or _from_facts(facts, package.files)
         or _from_known(known, "yes", "no")
         or _from_wheels(package.files)
         or _from_build_requirements(facts)
@@ -121,10 +128,10 @@ def judge(package: Locked, facts: Facts | None) -> Build:
     )
     needs: list[Need] = []
     if judged.compiles in (Compiles.YES, Compiles.OPTIONAL):
-        needs = _needs(known, facts)
+        needs = _needs(known, facts, target)
         if not any(need.kind == "compiler" for need in needs):
             needs.insert(0, Need("compiler", "c", "a rule of thumb: most extension modules are in C"))
-    evidence = (*judged.evidence, *_seen(package.files), *_stated(facts))
+    evidence = (*judged.evidence, *_seen(package.files), *_stated(facts, known))
     return Build(judged.compiles, judged.why, judged.guess, tuple(dict.fromkeys(evidence)), tuple(needs))
 
 
@@ -139,10 +146,15 @@ def _from_known(known: Known, *when: str) -> Build | None:
     }[known.compiles]
 
 
-def _from_facts(facts: Facts | None) -> Build | None:
+def _from_facts(facts: Facts | None, files: Sequence[File]) -> Build | None:
     if not facts or facts.extensions is None:
         return None
+    if not facts.extensions and facts.languages:  # something may compile them that is not an extension module
+        return None
     if not facts.extensions:
+        wheels = [parts for file in files if (parts := wheel_parts(file.name))]
+        if wheels and all("any" not in parts.platforms for parts in wheels):
+            return Build(Compiles.NO, _CARRIED, guess=True)
         return Build(Compiles.NO, _PLAIN)
     if facts.optional:
         return Build(Compiles.OPTIONAL, _OPTIONAL, guess=True)
@@ -183,7 +195,7 @@ def _requirement_name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
 
 
-def _needs(known: Known, facts: Facts | None) -> list[Need]:
+def _needs(known: Known, facts: Facts | None, target: Target) -> list[Need]:
     needs: dict[tuple[str, str], Need] = {}
 
     def add(kind: str, name: str, known_from: str) -> None:
@@ -194,23 +206,37 @@ def _needs(known: Known, facts: Facts | None) -> list[Need]:
         for name in names:
             add(kind, name, listed)
     if facts:
-        _add_stated(facts, add)
+        _add_stated(facts, known, add)
+        for requirement in facts.build_requires:
+            if _applies(requirement, target):
+                add("build", requirement, "pyproject.toml")
     return list(needs.values())
 
 
-def _add_stated(facts: Facts, add: Callable[[str, str, str], None]) -> None:
-    for language in facts.languages:
+def _add_stated(facts: Facts, known: Known, add: Callable[[str, str, str], None]) -> None:
+    """Add what a source archive's files say; where bivy's list has it, that is more exact."""
+    for language in () if known.compilers else facts.languages:
+        if language in _BESIDES:
+            continue
         compiler = _COMPILER_OF.get(language, language)
         add("compiler", compiler, facts.known_from.get(language, "the source archive's files"))
     for name in _telling(facts.build_requires):
-        if not facts.languages:
+        if not facts.languages and not known.compilers:
             add("compiler", _COMPILING[name], f"its build requires {name}")
         if name in _TOOLS:
             add("tool", _TOOLS[name], f"its build requires {name}")
-    for tool in facts.tools:
+    for tool in () if known.compilers else facts.tools:
         add("tool", tool, facts.known_from.get(tool, "the source archive's files"))
-    for requirement in facts.build_requires:
-        add("build", requirement, "pyproject.toml")
+
+
+def _applies(requirement: str, target: Target) -> bool:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        marker = Requirement(requirement).marker
+    except InvalidRequirement:
+        return True
+    return marker is None or marker.evaluate({**target.markers, "extra": ""})
 
 
 def _seen(files: Sequence[File]) -> list[str]:
@@ -238,7 +264,7 @@ def other_platforms(files: Sequence[File]) -> str:
     return line.removesuffix(", none that fits") if line.startswith("wheels") else ""
 
 
-def _stated(facts: Facts | None) -> list[str]:
+def _stated(facts: Facts | None, known: Known) -> list[str]:
     if not facts:
         return ["its source archive was not read"]
     lines = []
@@ -248,7 +274,7 @@ def _stated(facts: Facts | None) -> list[str]:
         lines.append(f"its build requires {', '.join(facts.build_requires)}")
     if facts.languages:
         lines.append(f"it has files in {', '.join(facts.languages)}")
-    if facts.libraries:
+    if facts.libraries and not known.packages:
         lines.append(f"it links with {', '.join(facts.libraries)}")
     if not facts.complete:
         lines.append("only the beginning of its source archive was read")

@@ -117,7 +117,6 @@ class Question:
         options: Options for uv that concern indexes: ``--default-index``, ``--find-links``.
         settings: The ``[tool.uv]`` table of the person's project, as far as it concerns the resolution.
         folder: What relative paths are relative to.
-        config: The person's ``uv.toml`` beside the project, or ``None``.
         offline: Whether nothing may be fetched.
     """
 
@@ -128,7 +127,6 @@ class Question:
     options: tuple[str, ...] = ()
     settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     folder: Path = field(default_factory=Path)
-    config: Path | None = None
     offline: bool = False
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 from bivy.errors import BivyError
 from bivy.files import remove_folder
 from bivy.musl.dependencies.lock import Edge, Lock, Question, normalised
-from bivy.musl.dependencies.settings import index_options, without_credentials
+from bivy.musl.dependencies.settings import INDEX_SETTINGS, index_options, uv_settings, without_credentials
 from bivy.musl.dependencies.uvlock import parse_uv_lock
 from bivy.musl.report import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _NAME: Final = "bivy-question"
 _ROUNDS: Final = 25
@@ -33,7 +33,7 @@ _PATIENCE: Final = {"UV_HTTP_TIMEOUT": "10", "UV_HTTP_RETRIES": "1"}
 _FOREIGN: Final = ("VIRTUAL_ENV", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_PROJECT", "UV_WORKING_DIR", "UV_FROZEN",
                    "UV_LOCKED", "UV_NO_BUILD", "UV_NO_BINARY", "UV_NO_BUILD_PACKAGE",
                    "UV_NO_BINARY_PACKAGE", "UV_OFFLINE", "UV_NO_SOURCES",
-                   "PYTHONPATH", "PYTHONHOME")  # fmt: skip
+                   "UV_NO_CONFIG", "UV_CONFIG_FILE", "PYTHONPATH", "PYTHONHOME")  # fmt: skip
 # The tables of a project's [tool.uv] that decide which versions there are and which of them is taken.
 _SETTINGS: Final = ("index", "index-url", "extra-index-url", "find-links", "no-index", "index-strategy", "prerelease",
                     "resolution", "fork-strategy", "exclude-newer", "exclude-newer-package", "constraint-dependencies",
@@ -97,6 +97,7 @@ def resolve(
     cache: Path,
     read_metadata: Callable[[str, str], Metadata] | None = None,
     timeout: float = _TIMEOUT,
+    foreseen: Iterable[Metadata] = (),
 ) -> Resolution:
     """Ask uv which versions an installer takes.
 
@@ -108,11 +109,13 @@ def resolve(
         cache: bivy's cache folder.
         read_metadata: Tells what the source archive of a name and version requires.
         timeout: Seconds for everything.
+        foreseen: What is known of source archives already, so that uv need not fetch them.
 
     Raises:
         BivyError: uv cannot be run.
     """
     asking = _Asking(question, cache, read_metadata, timeout)
+    asking.metadata.update(((each.name, each.version), each) for each in foreseen)
     for _ in range(_ROUNDS):
         text = asking.ask()
         if text is not None:
@@ -185,7 +188,8 @@ class _Asking:
         return None
 
     def _project(self) -> str:
-        settings = {key: value for key, value in self.question.settings.items() if key in _SETTINGS}
+        told = {**self.question.settings, **uv_settings()}
+        settings = {key: value for key, value in told.items() if key in _SETTINGS}
         settings["environments"] = [
             f"python_full_version == '{python}.*' and sys_platform == 'linux' and implementation_name == 'cpython'"
             for python in self.question.pythons
@@ -196,8 +200,9 @@ class _Asking:
             *(each for each in self.question.overrides if _name_of(each) not in self.left_out),
             *(f"{name}; sys_platform == 'never'" for name in sorted(self.left_out)),
         ]
+        stated = settings.get("dependency-metadata")
         settings["dependency-metadata"] = [
-            *(settings.get("dependency-metadata") or ()),  # type: ignore[misc]
+            *(stated if isinstance(stated, list) else ()),
             *(
                 {
                     "name": each.name,
@@ -226,9 +231,8 @@ class _Asking:
 
         from uv import find_uv_bin
 
-        options = [*index_options(), *self.question.options]
-        if self.question.config:
-            options += ["--config-file", str(self.question.config)]
+        named = not INDEX_SETTINGS.isdisjoint(self.question.settings)
+        options = [*(() if named else index_options()), *self.question.options]
         if self.question.offline:
             options.append("--offline")
         command = [
@@ -237,6 +241,8 @@ class _Asking:
             *options,
         ]  # fmt: skip
         environment = {**_PATIENCE, **{key: value for key, value in os.environ.items() if key not in _FOREIGN}}
+        if os.environ.get("UV_NO_CONFIG"):  # which would also have uv overlook what bivy asks
+            environment |= {"XDG_CONFIG_HOME": str(folder), "XDG_CONFIG_DIRS": str(folder)}
         left = max(0.0, self._deadline - time.monotonic())
         try:
             done = subprocess.run(
@@ -316,7 +322,9 @@ class _Asking:
             if self.question.offline:
                 why = "It is not in uv's cache, and nothing may be fetched."
             return self._leave_out(normalised(found[1]), why)
-        found = re.search(r"[Bb]ecause (?:all versions of )?([\w.-]+)\S* ha(?:s|ve) no (?:usable )?wheels", text)
+        found = re.search(
+            r"[Bb]ecause (?:all versions of )?([\w.-]+)\S* ha(?:s|ve) no (?:usable |`[^`]+`-compatible )?wheels", text
+        )
         return bool(found) and self._leave_out(normalised(found[1]), NO_FILE) if found else False
 
     def _not_satisfied(self, text: str) -> bool:

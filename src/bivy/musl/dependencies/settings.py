@@ -7,14 +7,15 @@ import os
 import tomllib
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _OF_UV: Final = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-_OF_UV_FILES: Final = ("index", "index-url", "extra-index-url", "default-index")
+INDEX_SETTINGS: Final = frozenset({"index", "index-url", "extra-index-url"})
+"""The settings of uv that name indexes."""
 
 
 def index_options(environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
@@ -39,12 +40,25 @@ def _uv_files(environ: Mapping[str, str]) -> Iterator[Path]:
     yield Path("/etc/uv/uv.toml")
 
 
-def _names_an_index(path: Path) -> bool:
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return what a `uv.toml` says; nothing where it is not there or is none."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return False
-    return any(key in table for key in _OF_UV_FILES)
+        return {}
+
+
+def uv_settings(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Return the settings in the file that ``UV_CONFIG_FILE`` names.
+
+    uv itself would then overlook those of the project that bivy makes up for it.
+    """
+    told = environ.get("UV_CONFIG_FILE")
+    return read_settings(Path(told)) if told else {}
+
+
+def _names_an_index(path: Path) -> bool:
+    return not INDEX_SETTINGS.isdisjoint(read_settings(path))
 
 
 def _from_pip_files(environ: Mapping[str, str]) -> str:
