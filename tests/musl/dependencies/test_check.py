@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from bivy.musl.dependencies import Lock, Terms, ask_requirements, check_distributions
-from bivy.musl.dependencies.uvlock import parse_uv_lock
+from bivy.musl.dependencies.uvlock import parse_uv_lock, read_uv_lock
 from bivy.musl.report import Distribution, Part, Verdict
 from tests.musl.dependencies.conftest import target
-from tests.musl.dependencies.shelf import Shelf, make_wheel
+from tests.musl.dependencies.shelf import Shelf, make_sdist, make_wheel
 
 MUSL = "cp314-cp314-musllinux_1_2_x86_64"
 GLIBC = "cp314-cp314-manylinux_2_28_x86_64"
@@ -305,6 +305,26 @@ wheels = [{ url = "https://example.org/c-1-py3-none-any.whl" }]
     }  # fmt: skip
     assert verdict(part, "a").why == "It comes from a git repository, which was not looked into."
     assert verdict(part, "b").advice == ("Ask about it by itself: bivy check ../b",)
+
+
+def test_files_beside_a_lock_are_read_from_where_it_lies(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "fast-1.0.tar.gz").write_bytes(
+        make_sdist("fast-1.0", "fast", "1.0", {"pyproject.toml": SETUPTOOLS, "setup.py": _EXTENSION, "fast.c": ""})
+    )
+    (folder / "uv.lock").write_text(
+        """
+version = 1
+[[package]]
+name = "fast"
+version = "1.0"
+source = { path = "fast-1.0.tar.gz" }
+sdist = { hash = "sha256:00" }
+"""
+    )
+    found = verdict(_checked(read_uv_lock(folder / "uv.lock"), tmp_path), "fast")
+    assert (found.verdict, found.guess) == (Verdict.COMPILE, False)
 
 
 def _checked(lock: Lock, folder: Path) -> Part:

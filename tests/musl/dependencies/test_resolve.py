@@ -158,3 +158,13 @@ def test_pips_index_is_asked_where_uv_has_none(
     monkeypatch.delenv("UV_DEFAULT_INDEX")
     monkeypatch.setenv("PIP_INDEX_URL", shelf.address)
     assert locked(ask_requirements(["top"], make_terms())) == {"top": "1.0"}
+
+
+def test_what_was_probably_meant_is_named(shelf: Shelf, make_terms: Callable[..., Terms]) -> None:
+    shelf.wheel("top", "1.0")
+    resolution = ask_requirements(["requsts", "yaml", "qqqqqqqqqq", "top"], make_terms())
+    assert {each.subject: each.hint for each in resolution.problems} == {
+        "requsts": "the nearest that bivy knows: requests",
+        "yaml": "the nearest that bivy knows: pyyaml",
+        "qqqqqqqqqq": "",
+    }

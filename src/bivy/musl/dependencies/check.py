@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _ROUNDS: Final = 4
 _AT_ONCE: Final = 12
+_WITH_FILES: Final = (Origin.INDEX, Origin.URL, Origin.PATH)
 
 
 def check_distributions(
@@ -199,9 +200,9 @@ class _Check:
             for each in every:
                 package = each.package
                 chosen = choose(package.files, target)
-                if package.origin is not Origin.INDEX or self._built_for(package.name, package.version, target):
+                if package.origin not in _WITH_FILES or self._built_for(package.name, package.version, target):
                     continue
-                if not chosen or chosen.fit is Fit.SOURCE:
+                if package.origin is Origin.INDEX and (not chosen or chosen.fit is Fit.SOURCE):
                     lists.add((package.name, package.place))
                 if chosen and chosen.fit is Fit.SOURCE:
                     sources[chosen.file.url] = (package.name, chosen.file)
@@ -258,7 +259,7 @@ class _Check:
         )
 
     def _verdict(self, package: Locked, target: Target) -> Distribution:
-        if package.origin not in (Origin.INDEX, Origin.URL, Origin.PATH):
+        if package.origin not in _WITH_FILES:
             return _elsewhere(package, target)
         chosen = choose(package.files, target)
         if chosen and chosen.fit is not Fit.SOURCE:
@@ -288,7 +289,9 @@ class _Check:
         advice: list[str] = []
         if all(file.yanked for file in package.files) and package.files:
             evidence.append("all its files were withdrawn")
-        nearest = self._nearest(package.name, package.place, target)
+        nearest = None
+        if package.origin is Origin.INDEX:
+            nearest = self._nearest(package.name, package.place, target)
         if nearest and nearest[0] != package.version:
             version, chosen = nearest
             how = "has a source archive" if chosen.fit is Fit.SOURCE else f"has {chosen.file.name}"
@@ -311,7 +314,9 @@ class _Check:
         advice: list[str] = []
         if verdict is Verdict.COMPILE:
             advice.append(f"Compile it once, outside the image: bivy wheel {package.name}=={package.version}")
-            nearest = self._nearest(package.name, package.place, target, wheel=True)
+            nearest = None
+            if package.origin is Origin.INDEX:
+                nearest = self._nearest(package.name, package.place, target, wheel=True)
             if nearest and nearest[0] != package.version:
                 evidence.append(f"{nearest[0]} has {nearest[1].file.name}")
                 advice.append(f"Or use {package.name}=={nearest[0]}, which has a wheel for musl.")

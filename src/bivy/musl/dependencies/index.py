@@ -28,7 +28,7 @@ _ACCEPT: Final = f"{_JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html
 _FRESH: Final = 600.0
 """Seconds for which an answer is not asked for again: what PyPI's own answers allow."""
 _LIMIT: Final = 64 << 20
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 6.0
 
 
 class NoSuchProjectError(BivyError):
@@ -120,7 +120,7 @@ class Index:
         import httpx
 
         shown = without_credentials(address)
-        deadline = time.monotonic() + 3 * self.patience
+        deadline = time.monotonic() + 2 * self.patience
         try:
             with self.client().stream("GET", with_credentials(address, self.options), headers=headers) as response:
                 if response.status_code in (404, 410):

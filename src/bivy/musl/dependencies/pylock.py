@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
 from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin
-from bivy.musl.dependencies.uvlock import PLAIN, Wanted, name_of
+from bivy.musl.dependencies.uvlock import HERE, PLAIN, Wanted, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,16 +31,17 @@ def read_pylock(path: Path, wanted: Wanted = PLAIN) -> Lock:
         raise BivyError(f"{path} cannot be read: {fault.strerror}") from fault
     except UnicodeDecodeError as fault:
         raise BivyError(f"{path} is not text in UTF-8", hint=_SHAPE_HINT) from fault
-    return parse_pylock(text, str(path), wanted)
+    return parse_pylock(text, str(path), wanted, path.absolute().parent)
 
 
-def parse_pylock(text: str, name: str, wanted: Wanted = PLAIN) -> Lock:
+def parse_pylock(text: str, name: str, wanted: Wanted = PLAIN, folder: Path = HERE) -> Lock:
     """Return what the text of a `pylock.toml` says.
 
     Args:
         text: The text.
         name: What messages call the file.
         wanted: Which of its extras and groups are installed, besides its default groups.
+        folder: What paths in it are relative to.
 
     Raises:
         BivyError: It is no such lock, or one of a version that bivy does not know.
@@ -64,7 +65,7 @@ def parse_pylock(text: str, name: str, wanted: Wanted = PLAIN) -> Lock:
         lock = Pylock.from_dict({**table, "lock-version": "1.0"})
     except (PylockValidationError, ValueError, TypeError, AttributeError) as fault:
         raise BivyError(f"{name} is not laid out as a lock: {fault}", hint=_SHAPE_HINT) from fault
-    packages = tuple(_package(each) for each in lock.packages)
+    packages = tuple(_package(each, folder) for each in lock.packages)
     extras = frozenset(lock.extras or ()) if wanted.every else wanted.extras
     groups = frozenset(lock.dependency_groups or ()) if wanted.every else wanted.groups
     required = {edge.name for package in packages for edge in package.requires}
@@ -78,13 +79,13 @@ def parse_pylock(text: str, name: str, wanted: Wanted = PLAIN) -> Lock:
     )
 
 
-def _package(package: Package) -> Locked:
+def _package(package: Package, folder: Path) -> Locked:
     origin, place = _origin(package)
-    files = [_file(each) for each in package.wheels or ()]
+    files = [_file(each, folder) for each in package.wheels or ()]
     if package.sdist:
-        files.append(_file(package.sdist))
+        files.append(_file(package.sdist, folder))
     if package.archive:
-        place = package.archive.url or package.archive.path or ""
+        place = package.archive.url or str(folder / (package.archive.path or ""))
         files.append(File(name_of(place), place, package.archive.size, package.archive.hashes.get("sha256", "")))
     return Locked(
         package.name,
@@ -107,8 +108,8 @@ def _origin(package: Package) -> tuple[Origin, str]:
     return Origin.INDEX, package.index or ""
 
 
-def _file(file: PackageWheel | PackageSdist) -> File:
-    where = file.url or file.path or ""
+def _file(file: PackageWheel | PackageSdist, folder: Path) -> File:
+    where = file.url or str(folder / (file.path or ""))
     return File(file.name or name_of(where), where, file.size, file.hashes.get("sha256", ""))
 
 

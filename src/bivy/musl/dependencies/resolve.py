@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bivy.errors import BivyError
 from bivy.files import remove_folder
 from bivy.musl.dependencies.lock import Edge, Lock, Question, normalised
+from bivy.musl.dependencies.nearest import nearest_names
 from bivy.musl.dependencies.settings import INDEX_SETTINGS, index_options, uv_settings, without_credentials
 from bivy.musl.dependencies.uvlock import parse_uv_lock
 from bivy.musl.report import Problem
@@ -27,6 +28,7 @@ _NAME: Final = "bivy-question"
 _ROUNDS: Final = 25
 _REFUSALS: Final = 3
 _TIMEOUT: Final = 120.0
+_NO_NAME: Final = "No index has a distribution of this name."
 NO_FILE: Final = "It has files for other platforms alone."
 # Times that uv gives up after, where the person has set none: a check answers in seconds, also when an index does not.
 _PATIENCE: Final = {"UV_HTTP_TIMEOUT": "10", "UV_HTTP_RETRIES": "1"}
@@ -318,7 +320,7 @@ class _Asking:
         found = re.search(r"[Bb]ecause ([\w.-]+) was not found in the ", text)
         found = found or re.search(r"[Bb]ecause there are no versions of ([\w.-]+)", text)
         if found:
-            why = "No index has a distribution of this name."
+            why = _NO_NAME
             if self.question.offline:
                 why = "It is not in uv's cache, and nothing may be fetched."
             return self._leave_out(normalised(found[1]), why)
@@ -352,7 +354,9 @@ class _Asking:
         self.left_out.add(name)
         self.missing[name] = Missing(name, why, asked=asked)
         if why != NO_FILE:  # that is an answer, not a problem
-            self.problems.append(Problem(name, why, "" if asked else "another distribution requires it"))
+            near = nearest_names(name) if why == _NO_NAME else ()
+            hint = f"the nearest that bivy knows: {', '.join(near)}" if near else ""
+            self.problems.append(Problem(name, why, hint if asked else "another distribution requires it"))
         return True
 
 

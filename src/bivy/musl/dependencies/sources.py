@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from bivy.musl.dependencies.index import Index
     from bivy.musl.dependencies.lock import File
 
-_PATIENCE: Final = 10.0
-_LIMIT: Final = 16 << 20
+_PATIENCE: Final = 6.0
+_LIMIT: Final = 8 << 20
 """Bytes of a source archive that are fetched at most."""
-_LITTLE: Final = 8 << 20
+_LITTLE: Final = 3 << 20
 """The same where bivy's list says what it is."""
 _KEPT: Final = 1
 """Goes up when what is kept of a source archive changes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -13,7 +14,6 @@ from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, check_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _VERSION: Final = 1
 _SHAPE_HINT: Final = "write it again with `uv lock`"
@@ -36,6 +36,7 @@ class Wanted:
 
 PLAIN: Final = Wanted()
 """Nothing besides a project's own requirements."""
+HERE: Final = Path()
 
 
 def read_uv_lock(path: Path, wanted: Wanted = PLAIN) -> Lock:
@@ -44,16 +45,17 @@ def read_uv_lock(path: Path, wanted: Wanted = PLAIN) -> Lock:
     Raises:
         BivyError: The file cannot be read, is no lock of uv's, or is of a version that bivy does not know.
     """
-    return parse_uv_lock(_read(path), str(path), wanted)
+    return parse_uv_lock(_read(path), str(path), wanted, path.absolute().parent)
 
 
-def parse_uv_lock(text: str, name: str, wanted: Wanted = PLAIN) -> Lock:
+def parse_uv_lock(text: str, name: str, wanted: Wanted = PLAIN, folder: Path = HERE) -> Lock:
     """Return what the text of a `uv.lock` says.
 
     Args:
         text: The text.
         name: What messages call the file.
         wanted: What of the person's own projects in it is installed besides their requirements.
+        folder: What paths in it are relative to.
 
     Raises:
         BivyError: It is no lock of uv's, or one of a version that bivy does not know.
@@ -72,7 +74,7 @@ def parse_uv_lock(text: str, name: str, wanted: Wanted = PLAIN) -> Lock:
         )
     try:
         members = frozenset(normalised(each) for each in table.get("manifest", {}).get("members", ()))
-        packages = tuple(_package(each, members) for each in table.get("package", ()))
+        packages = tuple(_package(each, members, folder) for each in table.get("package", ()))
         roots, extras = _roots(table, packages, wanted)
     except (TypeError, KeyError, AttributeError, ValueError) as fault:
         raise BivyError(f"{name} is not laid out as a lock of uv's: {_shape_fault(fault)}", hint=_SHAPE_HINT) from fault
@@ -94,7 +96,7 @@ def _shape_fault(fault: Exception) -> str:
     return f"a package has no {fault}" if isinstance(fault, KeyError) else "a value is of another kind than expected"
 
 
-def _package(table: Mapping[str, Any], members: frozenset[str]) -> Locked:
+def _package(table: Mapping[str, Any], members: frozenset[str], folder: Path) -> Locked:
     name = normalised(table["name"])
     origin, place = _origin(table["source"], own=name in members)
     return Locked(
@@ -102,7 +104,7 @@ def _package(table: Mapping[str, Any], members: frozenset[str]) -> Locked:
         _text(table.get("version", "")),
         origin,
         place,
-        _files(table, place),
+        _files(table, place, folder),
         _edges(table.get("dependencies", ())),
         _tables(table.get("optional-dependencies", {})),
         _tables(table.get("dev-dependencies", {})),
@@ -127,19 +129,21 @@ def _origin(source: Mapping[str, Any], *, own: bool) -> tuple[Origin, str]:
     return Origin.PATH, ", ".join(f"{key} {value}" for key, value in source.items())
 
 
-def _files(table: Mapping[str, Any], place: str) -> tuple[File, ...]:
+def _files(table: Mapping[str, Any], place: str, folder: Path) -> tuple[File, ...]:
     entries = [*table.get("wheels", ())]
     if "sdist" in table:
         entries.append(table["sdist"])
-    return tuple(_file(each, place) for each in entries)
+    return tuple(_file(each, place, folder) for each in entries)
 
 
-def _file(entry: Mapping[str, Any], place: str) -> File:
-    url = entry.get("url") or entry.get("path") or entry.get("filename") or place
+def _file(entry: Mapping[str, Any], place: str, folder: Path) -> File:
+    url = _text(entry.get("url") or (f"{place}/{entry['path']}" if "path" in entry else place))
+    if "://" not in url:
+        url = str(folder / url)
     size, digest = entry.get("size"), _text(entry.get("hash", ""))
     return File(
         _text(entry.get("filename") or name_of(url)),
-        _text(url),
+        url,
         size if isinstance(size, int) else None,
         digest.removeprefix("sha256:") if digest.startswith("sha256:") else "",
     )
