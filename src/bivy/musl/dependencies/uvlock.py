@@ -1,0 +1,208 @@
+"""`uv.lock` becomes a lock: format ``version = 1``, as uv's documentation on locking describes it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
+
+from bivy.errors import BivyError
+from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, check_markers, normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_VERSION: Final = 1
+_SHAPE_HINT: Final = "write it again with `uv lock`"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a project is installed besides its own requirements.
+
+    Attributes:
+        extras: Its extras.
+        groups: Its dependency groups.
+        every: Whether that is all of both.
+    """
+
+    extras: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    every: bool = False
+
+
+PLAIN: Final = Wanted()
+"""Nothing besides a project's own requirements."""
+HERE: Final = Path()
+
+
+def read_uv_lock(path: Path, wanted: Wanted = PLAIN) -> Lock:
+    """Read a `uv.lock`.
+
+    Raises:
+        BivyError: The file cannot be read, is no lock of uv's, or is of a version that bivy does not know.
+    """
+    return parse_uv_lock(_read(path), str(path), wanted, path.absolute().parent)
+
+
+def parse_uv_lock(text: str, name: str, wanted: Wanted = PLAIN, folder: Path = HERE) -> Lock:
+    """Return what the text of a `uv.lock` says.
+
+    Args:
+        text: The text.
+        name: What messages call the file.
+        wanted: What of the person's own projects in it is installed besides their requirements.
+        folder: What paths in it are relative to.
+
+    Raises:
+        BivyError: It is no lock of uv's, or one of a version that bivy does not know.
+    """
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        raise BivyError(f"{name} is not in the form of a lock: {fault}", hint=_SHAPE_HINT) from fault
+    version = table.get("version")
+    if version != _VERSION:
+        raise BivyError(
+            f"{name} is in version {version} of uv's lock format, and bivy reads version {_VERSION}"
+            if isinstance(version, int)
+            else f"{name} does not say which version of uv's lock format it is in",
+            hint="update bivy, or ask about the project's pyproject.toml instead",
+        )
+    try:
+        members = frozenset(normalised(each) for each in table.get("manifest", {}).get("members", ()))
+        packages = tuple(_package(each, members, folder) for each in table.get("package", ()))
+        roots, extras = _roots(table, packages, wanted)
+    except (TypeError, KeyError, AttributeError, ValueError) as fault:
+        raise BivyError(f"{name} is not laid out as a lock of uv's: {_shape_fault(fault)}", hint=_SHAPE_HINT) from fault
+    if bad := check_markers(packages, roots):
+        raise BivyError(f"{name} has a marker that is none: {bad}", hint=_SHAPE_HINT)
+    return Lock(packages, roots, extras=extras)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as fault:
+        raise BivyError(f"{path} cannot be read: {fault.strerror}") from fault
+    except UnicodeDecodeError as fault:
+        raise BivyError(f"{path} is not text in UTF-8", hint=_SHAPE_HINT) from fault
+
+
+def _shape_fault(fault: Exception) -> str:
+    return f"a package has no {fault}" if isinstance(fault, KeyError) else "a value is of another kind than expected"
+
+
+def _package(table: Mapping[str, Any], members: frozenset[str], folder: Path) -> Locked:
+    name = normalised(table["name"])
+    origin, place = _origin(table["source"], own=name in members)
+    return Locked(
+        name,
+        _text(table.get("version", "")),
+        origin,
+        place,
+        _files(table, place, folder),
+        _edges(table.get("dependencies", ())),
+        _tables(table.get("optional-dependencies", {})),
+        _tables(table.get("dev-dependencies", {})),
+        tuple(_text(each) for each in table.get("resolution-markers", ())),
+    )
+
+
+def _origin(source: Mapping[str, Any], *, own: bool) -> tuple[Origin, str]:
+    for key, origin in (
+        ("registry", Origin.INDEX),
+        ("git", Origin.GIT),
+        ("url", Origin.URL),
+        ("path", Origin.PATH),
+        ("directory", Origin.FOLDER),
+        ("editable", Origin.FOLDER),
+        ("virtual", Origin.FOLDER),
+    ):
+        if key in source:
+            place = _text(source[key])
+            mine = origin is Origin.FOLDER and (own or place == ".")
+            return (Origin.OWN if mine else origin), place
+    return Origin.PATH, ", ".join(f"{key} {value}" for key, value in source.items())
+
+
+def _files(table: Mapping[str, Any], place: str, folder: Path) -> tuple[File, ...]:
+    entries = [*table.get("wheels", ())]
+    if "sdist" in table:
+        entries.append(table["sdist"])
+    return tuple(_file(each, place, folder) for each in entries)
+
+
+def _file(entry: Mapping[str, Any], place: str, folder: Path) -> File:
+    url = _text(entry.get("url") or (f"{place}/{entry['path']}" if "path" in entry else place))
+    if "://" not in url:
+        url = str(folder / url)
+    size, digest = entry.get("size"), _text(entry.get("hash", ""))
+    return File(
+        _text(entry.get("filename") or name_of(url)),
+        url,
+        size if isinstance(size, int) else None,
+        digest.removeprefix("sha256:") if digest.startswith("sha256:") else "",
+    )
+
+
+def name_of(url: str) -> str:
+    """Return the name of the file at an address or path."""
+    path = urlsplit(url).path if "://" in url else url
+    return unquote(path.rsplit("/", 1)[-1])
+
+
+def _edges(entries: Sequence[Mapping[str, Any]]) -> tuple[Edge, ...]:
+    return tuple(
+        Edge(
+            normalised(each["name"]),
+            tuple(normalised(extra) for extra in each.get("extra") or each.get("extras") or ()),
+            _text(each.get("marker", "")),
+            _text(each.get("version", "")),
+        )
+        for each in entries
+    )
+
+
+def _tables(table: Mapping[str, Any]) -> Mapping[str, tuple[Edge, ...]]:
+    return MappingProxyType({normalised(name): _edges(entries) for name, entries in table.items()})
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _roots(
+    table: Mapping[str, Any], packages: Sequence[Locked], wanted: Wanted
+) -> tuple[tuple[Edge, ...], frozenset[str]]:
+    """Return what the lock is for, with the extras and groups that are wanted, and these as uv's markers name them."""
+    manifest = table.get("manifest", {})
+    roots = list(_edges(manifest.get("requirements", ())))
+    named: list[str] = []
+    for name, entries in manifest.get("dependency-groups", {}).items():
+        if wanted.every or normalised(name) in wanted.groups:
+            roots += _edges(entries)
+    for package in packages:
+        if package.origin is not Origin.OWN:
+            continue
+        extras = tuple(each for each in package.extras if wanted.every or each in wanted.extras)
+        groups = tuple(each for each in package.groups if wanted.every or each in wanted.groups)
+        roots.append(Edge(package.name, extras, version=package.version))
+        for group in groups:
+            roots += package.groups[group]
+        named += [f"extra-{len(package.name)}-{package.name}-{each}" for each in extras]
+        named += [f"group-{len(package.name)}-{package.name}-{each}" for each in groups]
+    if not roots:
+        roots = [Edge(each.name, version=each.version) for each in _unrequired(packages)]
+    return tuple(roots), frozenset(named)
+
+
+def _unrequired(packages: Sequence[Locked]) -> list[Locked]:
+    """Return what no other package of the lock requires: where a lock does not say what it is for, for these."""
+    required = {edge.name for package in packages for edge in package.requires}
+    return [package for package in packages if package.name not in required] or list(packages)
