@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bivy.musl.binaries.data import glibc, is_musl_itself
+from bivy.musl.binaries.data import glibc
 from bivy.musl.binaries.rules import alpine_packages, rules
 from bivy.musl.binaries.search import Loaded, load
 from bivy.musl.report import Finding, Severity
@@ -83,6 +83,10 @@ def judge(scene: Scene) -> list[Finding]:
     for place, elf in fitting.items():
         found += _of_file(scene, place, elf, loaded[place], [loaded[user] for user in users.get(place, ())])
         found += _of_segments(scene, place, elf, at_start=place in at_start)
+    found += _libraries(
+        scene, {place: loaded[place].lacking for place in fitting if not _has_other_loader(scene, fitting[place])}
+    )
+    found += _harmless(scene, fitting, loaded, found)
     extras = {scene.shown(place) for place in scene.elves if place in scene.extras}
     if scene.elves.keys() <= scene.extras:
         extras.add(scene.where)
@@ -161,26 +165,22 @@ def _architecture(elf: Elf) -> str:
 
 def _of_file(scene: Scene, place: str, elf: Elf, loaded: Loaded, users: list[Loaded]) -> Iterator[Finding]:
     """Yield what is the matter with the loader, the libraries and the symbols that a file asks for."""
-    foreign = bool(elf.interpreter) and elf.interpreter != f"/lib/{scene.target.arch.loader}"
-    if foreign and scene.files.find(elf.interpreter.lstrip("/")):
-        # Another loader that is there, such as gcompat's, has its own ways to find libraries and symbols.
+    if _has_other_loader(scene, elf):
         return
     unresolved = list(_unresolved(scene, elf, [loaded, *users]))
     newer = [symbol for symbol in unresolved if symbol.name in scene.newest]
     of_glibc = [symbol for symbol in unresolved if symbol not in newer and _is_glibcs(symbol)]
     others = [symbol for symbol in unresolved if symbol not in newer and symbol not in of_glibc]
     absent = [name for name in loaded.lacking if _GLIBC_LIBRARY.fullmatch(name)]
-    if foreign:
+    if elf.interpreter and elf.interpreter != f"/lib/{scene.target.arch.loader}":
         message = f"it asks for the loader {elf.interpreter}, which is not there"
         yield _finding(scene, "loader-missing", place, message, _evidence(absent, of_glibc))
     elif is_linked_to_glibc(elf):
-        yield _linked_to_glibc(scene, place, elf, absent, of_glibc)
+        if absent or of_glibc:
+            yield _linked_to_glibc(scene, place, absent, of_glibc)
     elif of_glibc:
         message = f"it needs {_symbols(of_glibc)}, which glibc has and musl has not"
         yield _finding(scene, "symbol-missing", place, message, _evidence([], of_glibc), severity=Severity.ERROR)
-    for name in loaded.lacking:
-        if name not in absent:
-            yield _library(scene, place, name)
     if newer:
         message = f"it needs {_symbols(newer)}, which musl {scene.musl} does not have yet"
         yield _finding(scene, "musl-too-old", place, message, [symbol.name for symbol in newer])
@@ -224,15 +224,45 @@ def is_linked_to_glibc(elf: Elf) -> bool:
     return any(_GLIBC_LIBRARY.fullmatch(name) for name in (*elf.needed, *(name for name, _ in elf.version_needs)))
 
 
-def _linked_to_glibc(scene: Scene, place: str, elf: Elf, absent: list[str], lacking: list[Import]) -> Finding:
-    if not absent and not lacking:
-        message = "it is linked to glibc, but musl has all that it asks for"
-        taken = [f"{name}: musl's loader takes it for itself" for name in elf.needed if is_musl_itself(name)]
-        return _finding(scene, "linked-to-glibc", place, message, taken, severity=Severity.NOTE, guess=True)
+def _linked_to_glibc(scene: Scene, place: str, absent: list[str], lacking: list[Import]) -> Finding:
     wants = [f"asks for {_listed(absent)}"] if absent else []
     wants += [f"needs {_symbols(lacking)}"] if lacking else []
     message = f"it is linked to glibc, and {' and '.join(wants)}, which musl has not"
     return _finding(scene, "linked-to-glibc", place, message, _evidence(absent, lacking))
+
+
+def _harmless(
+    scene: Scene, fitting: Mapping[str, Elf], loaded: Mapping[str, Loaded], found: list[Finding]
+) -> Iterator[Finding]:
+    """Note the files that are linked to glibc and load all the same, in one finding."""
+    failing = {finding.path for finding in found if finding.weight is Severity.ERROR}
+    places = [
+        place
+        for place, elf in fitting.items()
+        if is_linked_to_glibc(elf)
+        and not elf.interpreter
+        and loaded[place].whole
+        and failing.isdisjoint(map(scene.shown, loaded[place].files))
+    ]
+    if places:
+        one = len(places) == 1
+        what = "it is" if one else f"{len(places)} files are"
+        message = f"{what} linked to glibc, but musl has all that {'it asks' if one else 'they ask'} for"
+        yield _finding(
+            scene,
+            "linked-to-glibc",
+            places[0] if one else None,
+            message,
+            () if one else map(scene.shown, places),
+            severity=Severity.NOTE,
+            guess=True,
+        )
+
+
+def _has_other_loader(scene: Scene, elf: Elf) -> bool:
+    """Tell whether a program has a loader that is there and not musl's, such as gcompat's, with ways of its own."""
+    own = f"/lib/{scene.target.arch.loader}"
+    return elf.interpreter not in ("", own) and bool(scene.files.find(elf.interpreter.lstrip("/")))
 
 
 def _symbols(symbols: list[Import]) -> str:
@@ -246,25 +276,36 @@ def _evidence(libraries: list[str], symbols: list[Import]) -> list[str]:
     return lines + [f"{s.name}, {s.version}" if s.version else s.name for s in symbols]
 
 
-def _library(scene: Scene, place: str, name: str) -> Finding:
+def _libraries(scene: Scene, lacking: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
+    """Yield a finding for each library that is nowhere, whichever files need it."""
+    users: dict[str, list[str]] = {}
+    for place, names in lacking.items():
+        for name in names:
+            if not _GLIBC_LIBRARY.fullmatch(name):
+                users.setdefault(name, []).append(place)
+    for name, places in users.items():
+        yield _library(scene, name, places)
+
+
+def _library(scene: Scene, name: str, places: list[str]) -> Finding:
+    place = places[0] if len(places) == 1 else None
+    needs = f"{'it needs' if place else f'{len(places)} files need'} {name}"
+    lines = [] if place else [scene.shown(user) for user in places]
     astray = scene.files.names.get(name, ())
     if astray:
-        message = f"it needs {name}, to which nothing leads from where it is"
-        lines = [f"{scene.shown(other)} is there" for other in astray]
+        lines = [*(f"{scene.shown(other)} is there" for other in astray), *lines]
+        message = f"{needs}, to which nothing leads from where {'it is' if place else 'they are'}"
         return _finding(scene, "library-astray", place, message, lines, guess=True)
     version = re.fullmatch(r"libpython(3\.\d+)t?\.so\.1\.0", name)
     if version and version[1] != scene.target.python:
-        return _finding(
-            scene,
-            "library-missing",
-            place,
-            f"it needs {name}: it is for Python {version[1]}, not {scene.target.python}",
-        )
+        message = f"{needs}: made for Python {version[1]}, not {scene.target.python}"
+        return _finding(scene, "library-missing", place, message, lines)
     package = alpine_packages().get(name)
     if package:
-        message = f"it needs {name}, which Alpine's package {package} brings"
-        return _finding(scene, "library-missing", place, message, [f"apk add {package}"], severity=Severity.WARNING)
-    return _finding(scene, "library-missing", place, f"it needs {name}, which is nowhere")
+        message = f"{needs}, which Alpine's package {package} brings"
+        lines = [f"apk add {package}", *lines]
+        return _finding(scene, "library-missing", place, message, lines, severity=Severity.WARNING)
+    return _finding(scene, "library-missing", place, f"{needs}, which is nowhere", lines)
 
 
 def _of_segments(scene: Scene, place: str, elf: Elf, *, at_start: bool) -> Iterator[Finding]:

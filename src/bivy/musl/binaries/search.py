@@ -60,12 +60,14 @@ class Loaded:
     Attributes:
         files: The places of the files, its own first, in the order in which they are loaded.
         others: The libraries that are there beside the files, as far as their symbols are known.
+        whole: Whether nothing is lacking, neither to the file nor to what it brings along.
         complete: Whether all symbols are known that they have together.
         lacking: The names of libraries that the file itself needs and that are nowhere.
     """
 
     files: tuple[str, ...]
     others: tuple[Elf, ...]
+    whole: bool
     complete: bool
     lacking: tuple[str, ...]
 
@@ -90,11 +92,11 @@ def load(files: Files, place: str) -> Loaded:
     """Find out what a file brings along, breadth first, as musl's loader does."""
     elf = files.read(place)
     if elf is None:
-        return Loaded((), (), complete=False, lacking=())
+        return Loaded((), (), whole=False, complete=False, lacking=())
     nodes = [_Node(elf, place, place, None)]
     names: set[str] = set()
     places = {place}
-    complete = True
+    whole = complete = True
     lacking: list[str] = []
     for node in nodes:
         for name in node.elf.needed:
@@ -111,7 +113,7 @@ def load(files: Files, place: str) -> Loaded:
             other = files.find(found) if found else ""
             read = files.read(other) if other else None
             if read is None:
-                complete = False
+                whole = complete = False
                 if node is nodes[0]:
                     lacking.append(name)
                 continue
@@ -122,6 +124,7 @@ def load(files: Files, place: str) -> Loaded:
     return Loaded(
         tuple(node.place for node in nodes if node.place),
         tuple(node.elf for node in nodes if not node.place),
+        whole,
         complete,
         tuple(dict.fromkeys(lacking)),
     )
