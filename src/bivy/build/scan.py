@@ -5,21 +5,20 @@ The names are abuild's: ``so:`` for a shared library's soname, ``cmd:`` for a co
 
 from __future__ import annotations
 
-import io
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bivy.apk.entry import Entry, Kind
+from bivy.elf import ElfError, is_elf, read_elf
 from bivy.errors import BivyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from elftools.elf.elffile import ELFFile
+    from collections.abc import Iterable
 
     from bivy.arch import Arch
+    from bivy.elf import Elf
 
 LIBRARY_FOLDERS = ("lib", "usr/lib", "usr/local/lib")
 COMMAND_FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin")
@@ -82,7 +81,7 @@ def scan(entries: Iterable[Entry], *, arch: Arch, version: str) -> Scan:
             module, requires = _read_pkg_config(entry.content)
             provides[f"pc:{name.removesuffix('.pc')}"] = module
             needed |= {f"pc:{required}" for required in requires}
-        if entry.content[:4] == b"\x7fELF":
+        if is_elf(entry.content):
             binary = read_binary(entry, arch)
             if binary.faults:
                 raise BivyError(f"{entry.path}: " + "; ".join(binary.faults))
@@ -96,54 +95,32 @@ def scan(entries: Iterable[Entry], *, arch: Arch, version: str) -> Scan:
 
 
 def read_binary(entry: Entry, arch: Arch) -> Binary:
-    """Read an ELF file's dynamic section and program headers (System V ABI, chapter 5).
+    """Read what an ELF file asks of the loader, and what is wrong with it.
 
     Raises:
         BivyError: The file cannot be read as ELF.
     """
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.dynamic import DynamicSegment
-    from elftools.elf.elffile import ELFFile
-    from elftools.elf.segments import InterpSegment
-
-    soname = interpreter = ""
-    needed: list[str] = []
-    faults: list[str] = []
     try:
-        elf = ELFFile(io.BytesIO(entry.content))
-        faults += _header_faults(elf, arch)
-        for segment in elf.iter_segments():
-            if isinstance(segment, InterpSegment):
-                interpreter = segment.get_interp_name()
-            if segment["p_type"] == "PT_GNU_STACK" and segment["p_flags"] & 1:
-                faults.append("its stack is executable")
-            if isinstance(segment, DynamicSegment):
-                # pyelftools adds attributes such as `needed` to each tag as its kind has them.
-                tags: list[Any] = list(segment.iter_tags())
-                needed += [tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED"]
-                soname = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
-                faults += _dynamic_faults(tags)
-    except (ELFError, ValueError, KeyError, IndexError, UnicodeDecodeError) as fault:
-        raise BivyError(f"{entry.path}: a damaged ELF file: {fault}") from None
-    if interpreter and interpreter != f"/lib/{arch.loader}":
-        faults.append(f"it asks for the loader {interpreter}, not /lib/{arch.loader}")
-    return Binary(entry.path, soname, tuple(needed), interpreter, tuple(faults))
+        elf = read_elf(entry.content)
+    except ElfError as fault:
+        raise BivyError(f"{entry.path}: {fault}") from None
+    faults = _header_faults(elf, arch)
+    if elf.stack == "executable":
+        faults.append("its stack is executable")
+    if elf.text_relocations:
+        faults.append("it has text relocations")
+    folders = [folder for path in (elf.rpath, elf.runpath) if path for folder in path.split(":")]
+    faults += [f"it looks for libraries in {folder}" for folder in folders if not folder.startswith("$ORIGIN")]
+    if elf.interpreter and elf.interpreter != f"/lib/{arch.loader}":
+        faults.append(f"it asks for the loader {elf.interpreter}, not /lib/{arch.loader}")
+    return Binary(entry.path, elf.soname, elf.needed, elf.interpreter, tuple(faults))
 
 
-def _header_faults(elf: ELFFile, arch: Arch) -> list[str]:
-    machine, bits, little = elf["e_machine"], elf.elfclass, elf.little_endian
-    if (machine, bits, little) == (arch.elf, arch.bits, not arch.big_endian):
+def _header_faults(elf: Elf, arch: Arch) -> list[str]:
+    if (elf.machine, elf.bits, elf.big_endian) == (arch.elf, arch.bits, arch.big_endian):
         return []
-    order = "little" if little else "big"
-    return [f"it is for {machine}, {bits} bits, {order}-endian, not for {arch.name}"]
-
-
-def _dynamic_faults(tags: Sequence[Any]) -> list[str]:
-    faults = ["it has text relocations"] if any(tag.entry.d_tag == "DT_TEXTREL" for tag in tags) else []
-    paths = [tag.rpath for tag in tags if tag.entry.d_tag == "DT_RPATH"]
-    paths += [tag.runpath for tag in tags if tag.entry.d_tag == "DT_RUNPATH"]
-    folders = [folder for path in paths for folder in path.split(":")]
-    return faults + [f"it looks for libraries in {folder}" for folder in folders if not folder.startswith("$ORIGIN")]
+    order = "big" if elf.big_endian else "little"
+    return [f"it is for {elf.machine}, {elf.bits} bits, {order}-endian, not for {arch.name}"]
 
 
 def _is_folder(entry: Entry) -> bool:
