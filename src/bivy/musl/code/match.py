@@ -1,0 +1,273 @@
+"""Where rules apply in one file."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bivy.musl.code import matchers
+from bivy.musl.code.commands import RUNNERS, Run, runs
+from bivy.musl.code.names import UNKNOWN, Scope, constant, resolve, text
+from bivy.musl.code.reach import Place, reached
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bivy.musl.code.image import ImageFacts
+    from bivy.musl.code.rules import CodeRule, Condition, Match
+
+_TAKES_TEXT = frozenset({"search", "match", "fullmatch", "compile", "startswith", "endswith", "find", "index", "count",
+                         "assertIn", "assertEqual", "assertRaisesRegex", "assertRegex", "raises"})  # fmt: skip
+"""Names of functions that compare a text with their arguments."""
+
+_SETS = frozenset({"setenv", "putenv", "setdefault"})
+_ASKS = frozenset({"shutil.which", "distutils.spawn.find_executable", "hasattr", "getattr"})
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One place where a rule applies.
+
+    Attributes:
+        rule: The rule.
+        node: The code.
+        place: Where it is.
+        found: What was found.
+        copes: Whether the code copes with it.
+    """
+
+    rule: CodeRule
+    node: ast.expr | ast.stmt
+    place: Place
+    found: str
+    copes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The rules' matches by what sets them off, so that most nodes are done with one look."""
+
+    names: dict[tuple[str, str], list[tuple[CodeRule, Match]]]
+    kinds: dict[str, list[tuple[CodeRule, Match]]]
+
+
+@functools.lru_cache(maxsize=8)
+def _index(rules: tuple[CodeRule, ...]) -> _Index:
+    index = _Index({}, {})
+    for rule in rules:
+        for match in rule.match:
+            index.kinds.setdefault(match.kind, []).append((rule, match))
+            for name in match.names:
+                index.names.setdefault((match.kind, name), []).append((rule, match))
+    return index
+
+
+def find(tree: ast.Module, rules: Sequence[CodeRule], pythons: frozenset[str], image: ImageFacts) -> list[Hit]:
+    """Return where `rules` apply in code that one of `pythons` reaches, each rule once for a piece of code."""
+    index = _index(tuple(rules))
+    hits: dict[tuple[str, int, int, str], Hit] = {}
+    asked: set[str] = set()
+    quiet: set[int] = set()
+    for node, place in reached(tree, pythons):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            quiet.add(id(node.value))  # a docstring is no text that the code uses
+        if isinstance(node, ast.Call):
+            asked.update(_asked(node, place.scope))
+        for rule, found, subject in _applies(node, place, index, image, quiet):
+            if place.loops == 0 and any(match.looped for match in rule.match):
+                continue
+            hit = Hit(rule, node, place, found, place.copes_with(tuple(rule.guards)))  # type: ignore[arg-type]
+            hits.setdefault((rule.name, node.lineno, node.col_offset, subject), hit)  # type: ignore[attr-defined]
+    return [
+        hit
+        if hit.copes or subject.rpartition(".")[2] not in asked
+        else Hit(hit.rule, hit.node, hit.place, hit.found, copes=True)
+        for (_, _, _, subject), hit in hits.items()
+    ]
+
+
+def _asked(node: ast.Call, scope: Scope) -> Iterator[str]:
+    """Iterate over the names that code asks for before it uses them: programs, attributes."""
+    name = resolve(node.func, scope)
+    if name in _ASKS and not (name == "getattr" and len(node.args) < 3):
+        for argument in node.args[:2]:
+            told = text(argument, scope)
+            if told:
+                yield told
+
+
+def _applies(
+    node: ast.AST, place: Place, index: _Index, image: ImageFacts, quiet: set[int]
+) -> Iterator[tuple[CodeRule, str, str]]:
+    """Iterate over the rules that apply to a node, with what was found, and what that is about."""
+    scope = place.scope
+    if isinstance(node, ast.Call):
+        yield from _calls(node, scope, index, image)
+    elif isinstance(node, (ast.Attribute, ast.Name)):
+        if isinstance(node.ctx, ast.Load):
+            yield from _named(resolve(node, scope), index)
+    elif isinstance(node, ast.Import):
+        yield from _imports([alias.name for alias in node.names], index)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield from _imports([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)], index)
+        for alias in node.names:
+            yield from _named(f"{node.module}.{alias.name}", index)
+    elif isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and id(node) not in quiet:
+            yield from _texts("text", node.value, index, image)
+    elif isinstance(node, ast.Compare):
+        for operand in (node.left, *node.comparators):
+            yield from _compared(operand, scope, index, image)
+    elif isinstance(node, ast.FormattedValue) and node.format_spec is not None:
+        yield from _texts("format", text(node.format_spec, scope) or "", index, image)
+    elif isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and (resolve(target.value, scope) or "").endswith("environ"):
+                yield from _settings(text(target.slice, scope), text(node.value, scope), index)
+    elif isinstance(node, ast.Dict):
+        for key, one in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield from _settings(key.value, text(one, scope), index)
+
+
+def _calls(node: ast.Call, scope: Scope, index: _Index, image: ImageFacts) -> Iterator[tuple[CodeRule, str, str]]:
+    name = resolve(node.func, scope) or ""
+    last = name.rpartition(".")[2]
+    for key in {name, f"*.{last}"} if "." in name else {name}:
+        for rule, match in index.names.get(("call", key), ()):
+            if key.startswith("*") and name in _excluded(rule):
+                continue
+            found = _told(node, match, scope)
+            if found is not None:
+                yield from _decided(rule, match, found, name, image)
+    if name in ("getattr", "operator.attrgetter") and len(node.args) > 1 and (told := text(node.args[1], scope)):
+        yield from _named(f"{resolve(node.args[0], scope) or '?'}.{told}", index)
+    if name == "format" and len(node.args) == 2:
+        yield from _texts("format", text(node.args[1], scope) or "", index, image)
+    if last in _TAKES_TEXT:
+        for argument in [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg == "match")]:
+            yield from _compared(argument, scope, index, image)
+    if last in _SETS and len(node.args) >= 2:
+        yield from _settings(text(node.args[0], scope), text(node.args[1], scope), index)
+    for keyword in node.keywords:
+        if keyword.arg and (("setting", keyword.arg) in index.names):
+            yield from _settings(keyword.arg, text(keyword.value, scope), index)
+    if name in RUNNERS:
+        for run in runs(node, name, scope):
+            yield from _run(run, index, image)
+
+
+@functools.lru_cache(maxsize=256)
+def _excluded(rule: CodeRule) -> frozenset[str]:
+    """Return the names that a rule lists in full, which its ``*.NAME`` is then not about."""
+    return frozenset(name for match in rule.match for name in match.names if not name.startswith("*"))
+
+
+def _named(name: str | None, index: _Index) -> Iterator[tuple[CodeRule, str, str]]:
+    if name:
+        last = name.rpartition(".")[2]
+        for key in {name, f"*.{last}"} if "." in name else {name}:
+            for rule, _ in index.names.get(("name", key), ()):
+                yield rule, last, name
+
+
+def _imports(modules: list[str], index: _Index) -> Iterator[tuple[CodeRule, str, str]]:
+    for module in modules:
+        for rule, _ in index.names.get(("import", module), ()):
+            yield rule, module, module
+
+
+def _texts(kind: str, told: str, index: _Index, image: ImageFacts) -> Iterator[tuple[CodeRule, str, str]]:
+    for rule, match in index.kinds.get(kind, ()):
+        found = _pattern(match.matches).search(told)
+        if found:
+            yield from _decided(rule, match, _found(found), found[0], image)
+
+
+def _compared(node: ast.expr, scope: Scope, index: _Index, image: ImageFacts) -> Iterator[tuple[CodeRule, str, str]]:
+    for one in node.elts if isinstance(node, (ast.Tuple, ast.List, ast.Set)) else [node]:
+        told = text(one, scope)
+        if told:
+            yield from _texts("compared", told, index, image)
+
+
+def _settings(name: str | None, told: str | None, index: _Index) -> Iterator[tuple[CodeRule, str, str]]:
+    for rule, match in index.names.get(("setting", name or ""), ()):
+        if not match.matches or (told is not None and _pattern(match.matches).search(told)):
+            yield rule, f"{name}={told}" if told and UNKNOWN not in told else str(name), str(name)
+
+
+def _run(run: Run, index: _Index, image: ImageFacts) -> Iterator[tuple[CodeRule, str, str]]:
+    for rule, match in index.kinds.get("script" if run.script else "command", ()):
+        found = matchers.OF_RUNS[match.finds](run, image)
+        if found:
+            yield rule, found[1], found[0]
+    if not run.words:
+        return
+    program, rest = run.words[0].rpartition("/")[2], " ".join(run.words[1:])
+    for rule, match in index.names.get(("command-line", program), ()):
+        if _pattern(match.matches).search(rest):
+            yield rule, f"{program} {rest}".replace(UNKNOWN, "…"), program
+
+
+def _told(node: ast.Call, match: Match, scope: Scope) -> str | None:
+    """Return what a call's arguments say, where they are what a match asks for."""
+    said = ""
+    for condition in match.where:
+        argument = _argument(node, condition)
+        if condition.absent:
+            if argument is not None:
+                return None
+            continue
+        if argument is None:
+            return None
+        found = _fulfils(argument, condition, scope)
+        if found is None:
+            return None
+        said = said or found
+    return said
+
+
+def _argument(node: ast.Call, condition: Condition) -> ast.expr | None:
+    if 0 <= condition.position < len(node.args):
+        before = node.args[: condition.position + 1]
+        return None if any(isinstance(argument, ast.Starred) for argument in before) else before[-1]
+    return next(
+        (keyword.value for keyword in node.keywords if condition.keyword and keyword.arg == condition.keyword), None
+    )
+
+
+def _fulfils(argument: ast.expr, condition: Condition, scope: Scope) -> str | None:
+    if condition.above is not None or condition.equals is not None:
+        told = constant(argument, scope)
+        if condition.equals is not None:
+            return str(told) if told == condition.equals and told is not None else None
+        above = condition.above or 0
+        return f"{told}" if isinstance(told, (int, float)) and told > above else None
+    said = text(argument, scope)
+    if said is None:
+        return None
+    found = _pattern(condition.matches).search(said)
+    return None if found is None else _found(found) or said
+
+
+def _decided(
+    rule: CodeRule, match: Match, found: str, subject: str, image: ImageFacts
+) -> Iterator[tuple[CodeRule, str, str]]:
+    if not match.finds:
+        yield rule, found, subject
+    elif (decided := matchers.OF_TEXT[match.finds](found, image)) is not None:
+        yield rule, decided[1], decided[0]
+
+
+def _found(match: re.Match[str]) -> str:
+    """Return what a match is about: its group, where it has one."""
+    return match[match.lastindex or 0]
+
+
+@functools.lru_cache(maxsize=512)
+def _pattern(expression: str) -> re.Pattern[str]:
+    return re.compile(expression, re.DOTALL)
