@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from bivy.errors import BivyError
 from bivy.musl.archives.sdist import read_sdist
 from bivy.musl.archives.wheel import open_wheel
 from bivy.musl.binaries import check_binaries, check_folder, check_tree
-from bivy.musl.code import LEFT_OUT, check_code
+from bivy.musl.code import check_code
+from bivy.musl.code.sources import LEFT_OUT
 from bivy.musl.dependencies import (
     Terms,
     Wanted,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from bivy.musl.dependencies import Resolution
     from bivy.musl.target import Target
     from bivy.progress import Progress
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -83,7 +86,7 @@ def check(question: Question, *, cache: Path, progress: Progress) -> Report:
         found += asking.told("requirements", lambda: asking.requirements(requirements))
     for subject in subjects:
         if subject.kind is not Kind.REQUIREMENT:
-            found += asking.told(subject.text, lambda subject=subject: asking.about(subject))
+            found += asking.told(subject.text, functools.partial(asking.about, subject))
     return Report(question.asked, question.targets, found)
 
 
@@ -179,7 +182,7 @@ class _Asking:
         return part
 
     def binaries(self, path: Path) -> Part:
-        return check_folder(path, self.question.targets)
+        return check_folder(path, targets=self.question.targets)
 
     def image(self, reference: str) -> Part:
         part = Part()

@@ -35,6 +35,7 @@ class Terms:
         cache: bivy's cache folder.
         wheels: Folders with wheels (``--find-links``).
         offline: Whether nothing may be fetched.
+        index: The package index that is asked in the place of the one that uv or pip is set up with; empty for that.
         wanted: Which extras and groups of a project or lock are installed.
         timeout: Seconds for the resolver.
     """
@@ -43,6 +44,7 @@ class Terms:
     cache: Path
     wheels: tuple[Path, ...] = ()
     offline: bool = False
+    index: str = ""
     wanted: Wanted = PLAIN
     timeout: float = _TIMEOUT
 
@@ -222,11 +224,12 @@ def _absolute(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _ask(question: Question, terms: Terms) -> Resolution:
+    index_told = ("--default-index", terms.index) if terms.index else ()
     links = tuple(word for folder in terms.wheels for word in ("--find-links", str(folder.absolute())))
     question = replace(
         question,
         pythons=tuple(dict.fromkeys(target.python for target in terms.targets)),
-        options=(*question.options, *links),
+        options=(*question.options, *index_told, *links),
         offline=terms.offline,
     )
     index = Index(terms.cache / "check", offline=terms.offline, options=question.options)
