@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from bivy.musl.binaries import check_binaries, check_folder, check_tree
 from bivy.musl.code import check_code
 from bivy.musl.code.sources import LEFT_OUT
 from bivy.musl.dependencies import (
+    Lock,
+    Resolution,
     Terms,
     Wanted,
     ask_project,
@@ -24,7 +26,9 @@ from bivy.musl.dependencies import (
     check_distributions,
     read_lock,
 )
+from bivy.musl.dependencies.lock import Edge, File, Locked, Origin
 from bivy.musl.installed import read_installed
+from bivy.musl.render.summary import spell_counts
 from bivy.musl.report import Part, Problem, Report
 from bivy.musl.subject import Kind, Subject, recognise
 from bivy.oci.inspect import inspect
@@ -34,7 +38,6 @@ from bivy.progress import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bivy.musl.dependencies import Resolution
     from bivy.musl.target import Target
     from bivy.progress import Progress
 
@@ -110,7 +113,7 @@ class _Asking:
         except BaseException:
             self.progress.end(key, Outcome.STOPPED)
             raise
-        self.progress.end(key, Outcome.DONE, ", ".join(f"{number} {kind}" for kind, number in part.looked_at.items()))
+        self.progress.end(key, Outcome.DONE, ", ".join(spell_counts(part.looked_at)))
         return part
 
     def about(self, subject: Subject) -> Part:
@@ -159,16 +162,18 @@ class _Asking:
 
     def wheel(self, path: Path) -> Part:
         with open_wheel(path) as wheel:
-            name = wheel.file_name.name
-            tags = [str(tag) for tag in wheel.file_name.tags]
+            named, metadata = wheel.file_name, wheel.metadata
+            tags = [str(tag) for tag in named.tags]
             part = check_binaries(wheel.binaries(), targets=self.question.targets, where=str(path), tags=tags)
             wheel.check_contents()
             part += Part(problems=wheel.problems)
-        return part + (_kept(str(path), lambda: self._local(name, path)) if name else Part())
+        if named.name:
+            part += self._archive(path, named.name, named.version, metadata.requires if metadata else ())
+        return part
 
     def sdist(self, path: Path) -> Part:
         sdist = read_sdist(path)
-        return Part(problems=sdist.problems) + self._local(sdist.name, path)
+        return Part(problems=sdist.problems) + self._archive(path, sdist.name, sdist.version, sdist.requires)
 
     def environment(self, path: Path) -> Part:
         installed = read_installed(path)
@@ -192,9 +197,15 @@ class _Asking:
                 part += check_tree(inspect(image).tree, targets=targets, where=reference)
         return part
 
-    def _local(self, name: str, path: Path) -> Part:
-        """Ask about an archive on this machine, and all that it requires."""
-        return self.requirements([f"{name} @ {path.absolute().as_uri()}"])
+    def _archive(self, path: Path, name: str, version: str, requires: Sequence[str]) -> Part:
+        """Ask about an archive on this machine, just as it is, and about all that it requires."""
+        wanted = tuple(_required(requires, self.question.extras, self.question.targets))
+        below = _kept(str(path), lambda: self.requirements(wanted)) if wanted else Part()
+        asked = tuple(sorted({one.name for one in below.distributions if one.asked}))
+        own = Locked(name, version, Origin.PATH, str(path), (File(path.name, str(path)),))
+        part = self.resolved(Resolution(Lock((own,), (Edge(name),))))
+        itself = replace(part, distributions=tuple(replace(one, requires=asked) for one in part.distributions))
+        return itself + replace(below, distributions=tuple(replace(one, asked=False) for one in below.distributions))
 
     def _own_libraries(self, folder: Path) -> Part:
         libraries = ((str(path.relative_to(folder)), path.read_bytes()) for path in _libraries(folder))
@@ -213,6 +224,20 @@ def _problem(name: str, fault: Exception) -> Problem:
     if isinstance(fault, OSError):
         return Problem(str(fault.filename or name), str(fault.strerror or fault))
     return Problem(name, str(fault), getattr(fault, "hint", None) or "")
+
+
+def _required(texts: Sequence[str], extras: Sequence[str], targets: Sequence[Target]) -> Iterator[str]:
+    """Return what an archive requires with some of its extras, whose markers are then settled (PEP 508, ``extra``)."""
+    from packaging.requirements import Requirement
+
+    for text in texts:
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is None or "extra" not in str(marker):
+            yield text
+        elif any(marker.evaluate({**target.markers, "extra": extra}) for target in targets for extra in extras):
+            requirement.marker = None
+            yield str(requirement)
 
 
 def _libraries(folder: Path) -> Iterator[Path]:

@@ -373,7 +373,7 @@ def _in_favour(figures: _Figures, *, compiled: bool) -> str:
     """Say yes, and what is to be known beside it."""
     total, number = len(figures.names), figures.verdicts.get(Verdict.COMPILE, 0)
     if not total:
-        looked_at = [f"{count} {_singular(kind, count)}" for kind, count in figures.looked_at.items() if count]
+        looked_at = spell_counts(figures.looked_at)
         said = "Yes: nothing was found that does not work on musl" + (f", in {_and(looked_at)}" if looked_at else "")
     elif total == 1:
         name = flat(figures.names[0])
@@ -471,6 +471,11 @@ def _plural(number: int, one: str, many: str) -> str:
 def _begun(text: str) -> str:
     """Return a sentence that begins with a capital, unless with the name of this program."""
     return text if text.startswith("bivy") else text[:1].upper() + text[1:]
+
+
+def spell_counts(looked_at: Mapping[str, int]) -> tuple[str, ...]:
+    """Return how much was read, by kind: ``("45 distributions", "1 binary")``."""
+    return tuple(f"{count} {_singular(kind, count)}" for kind, count in looked_at.items() if count)
 
 
 def _singular(kind: str, number: int) -> str:
