@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import tarfile
@@ -79,10 +80,11 @@ def tar_member(path: str, content: bytes = b"", **more: Any) -> tuple[tarfile.Ta
 
 def tar_of(files: dict[str, bytes], *members: tuple[tarfile.TarInfo, bytes], mode: str = "w:gz") -> bytes:
     memory = io.BytesIO()
-    with tarfile.open(fileobj=memory, mode=mode) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=memory, mode="w:") as archive:
         for info, content in [*(tar_member(path, content) for path, content in files.items()), *members]:
             archive.addfile(info, io.BytesIO(content))
-    return memory.getvalue()
+    # Without a time, so that the same archive has the same bytes in each process that runs tests.
+    return gzip.compress(memory.getvalue(), mtime=0) if mode == "w:gz" else memory.getvalue()
 
 
 def make_sdist(

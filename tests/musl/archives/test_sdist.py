@@ -285,8 +285,8 @@ def test_a_pyproject_with_other_types_than_it_should_have_is_read(project: bytes
         (b"", "neither a tar nor a zip"),
         (b"nothing of that", "neither a tar nor a zip"),
         (b"<html>", "neither a tar nor a zip"),
-        (gzip.compress(b"nothing of that"), "cut off or damaged"),
-        (gzip.compress(b""), "cut off or damaged"),
+        (gzip.compress(b"nothing of that", mtime=0), "cut off or damaged"),
+        (gzip.compress(b"", mtime=0), "cut off or damaged"),
         (make_sdist()[:30], "cut off or damaged"),
         (b"PK\3\4 and nothing", "cut off or damaged"),
     ],
@@ -405,6 +405,14 @@ def test_a_remote_archive_is_read_up_to_the_limit_and_says_so(client: httpx.Clie
     assert (found.name, found.complete) == ("demo", False)
     assert "only its first" in messages(found)
     assert found.traffic.bytes < len(content) / 2
+
+
+def test_what_was_not_reached_is_not_guessed(client: httpx.Client, site: Loopback) -> None:
+    files = {"demo-1.0/noise1": NOISE, "demo-1.0/noise2": NOISE, "demo-1.0/pyproject.toml": backend("mesonpy")}
+    found = read_remote_sdist(client, at(site, tar_of(files)), limit=1 << 20)
+    assert (found.name, found.version, found.complete) == ("demo", "1.0", False)
+    assert (found.backend, found.build_requires, found.extension_modules) == ("", (), None)
+    assert not found.requires_known
 
 
 def test_a_remote_zip_archive_is_read_in_pieces(client: httpx.Client, site: Loopback) -> None:
