@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Answer:
         ranges: Whether a Range is honoured.
         chunked: Whether the content comes in chunks.
         raw: What is sent instead of all this, after which the connection is closed.
+        headers: What is sent in the head besides, or instead of what would be.
+        suffix: Whether a Range that asks for the last bytes is understood.
     """
 
     status: int = 200
@@ -38,6 +40,8 @@ class Answer:
     ranges: bool = True
     chunked: bool = False
     raw: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    suffix: bool = True
 
 
 @dataclass
@@ -98,24 +102,34 @@ def serve(context: ssl.SSLContext | None = None, protocol: str = "HTTP/1.0") -> 
             squeezed = "gzip" in self.headers.get("Accept-Encoding", "")
             if squeezed:
                 content = gzip.compress(content)
-            start = 0
-            match = re.fullmatch(r"bytes=(\d+)-", wanted)
-            if match and answer.ranges:
-                start = int(match[1])
-                self.send_response(206 if start < len(content) else 416)
-                self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            start, stop = 0, len(content)
+            match = re.fullmatch(r"bytes=(\d*)-(\d*)", wanted)
+            fields = {}
+            if match and not match[1] and not answer.suffix:
+                self.send_response(416)
+                stop = 0
+            elif match and answer.ranges:
+                if match[1]:
+                    start, stop = int(match[1]), min(stop, int(match[2] or stop) + 1)
+                else:
+                    start = max(0, stop - int(match[2]))
+                self.send_response(206 if start < stop else 416)
+                fields["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
             else:
                 self.send_response(200)
             if squeezed:
-                self.send_header("Content-Encoding", "gzip")
-            self.send_header("Content-Length", str(max(0, len(content) - start)))
+                fields["Content-Encoding"] = "gzip"
+            fields["Content-Length"] = str(max(0, stop - start))
+            for name, value in {**fields, **answer.headers}.items():
+                self.send_header(name, value)
             self.end_headers()
-            first = content[start:] if answer.bytes_sent is None else content[start : start + answer.bytes_sent]
+            wanted_content = content[start:stop]
+            first = wanted_content if answer.bytes_sent is None else wanted_content[: answer.bytes_sent]
             self.wfile.write(first)
             if answer.hold:
                 self.wfile.flush()
                 answer.hold()
-                self.wfile.write(content[start + len(first) :])
+                self.wfile.write(wanted_content[len(first) :])
             self.close_connection = answer.bytes_sent is not None
 
         def _send_chunks(self, content: bytes) -> None:

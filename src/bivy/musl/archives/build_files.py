@@ -19,11 +19,12 @@ _CMAKE_PACKAGE = re.compile(rf"\bfind_package\s*\(\s*({_NAME})", re.IGNORECASE)
 _CMAKE_MODULES = re.compile(r"\bpkg_(?:check|search)_modules?\s*\(\s*\w{1,64}([^)]{0,500})\)", re.IGNORECASE)
 _CMAKE_WORDS = {"REQUIRED", "QUIET", "IMPORTED_TARGET", "GLOBAL", "NO_CMAKE_PATH", "NO_CMAKE_ENVIRONMENT_PATH"}
 _SYSTEM_CRATE = re.compile(r"^\s{0,8}(?:name\s{0,8}=\s{0,8}\")?([a-z0-9_-]{1,60})-sys\b", re.MULTILINE)
-# What a build of a Python distribution brings or the C library has, and bindings to other systems than Linux.
+# What a build of a Python distribution brings or the C library has, and libraries of other systems than Linux.
 _NOT_LIBRARIES = {
     "python", "python3", "python-3", "pythoninterp", "pythonlibs", "pythonextensions", "pybind11", "nanobind", "numpy",
     "cython", "f2py", "threads", "m", "dl", "rt", "pthread", "git", "packagehandlestandardargs", "skbuild", "sphinx",
-    "doxygen",
+    "doxygen", "pkgconfig", "vcvars", "appleframeworks", "advapi32", "bcrypt", "comctl32", "gdi32", "kernel32", "ole32",
+    "psapi", "shell32", "user32", "ws2_32",
 }  # fmt: skip
 _NOT_CRATES = re.compile(
     r"windows|wasi|js|web|core-foundation|security-framework|system-configuration|linux-raw|mach.*|.*-win.*|.*apple.*|"

@@ -291,8 +291,9 @@ def _gather_members(stream: Forward, gathered: Gathered) -> None:
             if len(opened.pax_headers) > _MOST_GLOBAL_FIELDS:
                 raise RefusedError(f"its global headers have more than {_MOST_GLOBAL_FIELDS} fields")
             _meet_member(info, stream, gathered)
-    if stream.last not in (b"", bytes(tarfile.BLOCKSIZE)):  # tarfile takes a damaged header for the end
-        raise tarfile.ReadError("a header in it is no header")
+    # tarfile takes a damaged header for the end, but only a block of zeros is one.
+    if stream.last != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError("its end is missing")
     while stream.read(_CHUNK):  # so that a checksum at the end is looked at
         pass
 

@@ -85,7 +85,8 @@ def sound_requirements(requirements: list[str], file: str, faults: Faults) -> It
 
     if len(requirements) > _MOST_REQUIREMENTS:
         faults.add(f"{file} has {len(requirements)} requirements; the first {_MOST_REQUIREMENTS} were read")
-    for requirement in requirements[:_MOST_REQUIREMENTS]:
+    for folded in requirements[:_MOST_REQUIREMENTS]:
+        requirement = re.sub(r"[\r\n]+", " ", folded)
         try:
             Requirement(requirement[: _LONGEST_REQUIREMENT + 1])
             sound = len(requirement) <= _LONGEST_REQUIREMENT

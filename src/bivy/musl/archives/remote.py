@@ -310,7 +310,7 @@ def _first_piece(client: httpx.Client, address: str, traffic: Traffic, patience:
     """
     try:
         return _persistently(client, address, traffic, patience, f"bytes=-{_TAIL}")
-    except _NoSuffixError:
+    except (_NoSuffixError, _WholeError):
         return _persistently(client, address, traffic, patience, f"bytes=0-{_TAIL - 1}")
 
 
@@ -341,6 +341,8 @@ def _piece(client: httpx.Client, address: str, wanted: str, traffic: Traffic, pa
                 raise _WholeError
             if response.status_code in _NO_SUFFIX and wanted.startswith("bytes=-"):
                 raise _NoSuffixError(str(refused(response)), lasting=True)
+            if response.status_code == 416:
+                raise UnavailableError("the file is empty, or not as long as it was", lasting=True)
             if response.status_code != 206:
                 raise refused(response)
             start, stop, total = _place(response)

@@ -113,7 +113,7 @@ def read_remote_sdist(
     client: httpx.Client,
     address: str,
     *,
-    limit: int = 32 << 20,
+    limit: int = 64 << 20,
     eager: int = 1 << 20,
     patience: float = 60.0,
     bounds: Bounds = _BOUNDS,
@@ -161,6 +161,8 @@ def _conclude(gathered: Gathered, traffic: Traffic) -> Sdist:
     metadata, name, version = _identity(gathered)
     project = _toml(gathered.content("pyproject.toml"), faults)
     backend, build_requires = _build_system(project, faults)
+    if gathered.content("pyproject.toml") is None and not gathered.complete:  # there may be one further on
+        backend, build_requires = "", ()
     scripts = _scripts(gathered)
     known_from: dict[str, str] = {**gathered.languages, **gathered.tools}
     libraries: dict[str, None] = {}
@@ -216,7 +218,8 @@ def _identity(gathered: Gathered) -> tuple[Metadata | None, str, str]:
         faults.add(f"{quoted(gathered.file_name)} is not the file name of a source archive")
     raw = gathered.content("PKG-INFO")
     if raw is None:
-        faults.add("there is no PKG-INFO " + ("in it" if gathered.complete else "in what was read of it"))
+        if gathered.complete:
+            faults.add("there is no PKG-INFO in it")
         return None, name, version
     metadata = parse_metadata(raw, "PKG-INFO", faults)
     compare_identity(name, version, metadata, faults)

@@ -126,7 +126,10 @@ def _look(node: ast.AST, found: Script) -> None:
 
 
 def _gives_up(statement: ast.stmt) -> bool:
-    return any(isinstance(node, ast.Raise) or _name(node) in ("exit", "_exit") for node in ast.walk(statement))
+    """Tell whether a statement ends the script or hands a fault on, whatever else is so."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return _name(statement.value.func) in ("exit", "_exit")
+    return isinstance(statement, ast.Raise)
 
 
 def _look_at_call(node: ast.Call, found: Script) -> None:

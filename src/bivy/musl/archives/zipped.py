@@ -118,7 +118,7 @@ class Zip:
         self._bounds = bounds
         self._expect = getattr(file, "expect", None)
         self._spent = 0
-        self._infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+        self._infos = {info.filename: info for info in archive.infolist() if not info.filename.endswith("/")}
         self.members = tuple(Member(path, info.file_size, info.compress_size) for path, info in self._infos.items())
 
     def __contains__(self, path: str) -> bool:
@@ -248,7 +248,7 @@ def _note_oddities(info: zipfile.ZipInfo, faults: Faults) -> None:
     name = info.orig_filename
     fault = fault_of_path(name)
     if fault:
-        faults.add(fault, name)
+        faults.add(fault, name or "(no name)")
     if info.flag_bits & _ENCRYPTED:
         faults.add(ENCRYPTED, name)
     if info.compress_type not in _READ_METHODS:
