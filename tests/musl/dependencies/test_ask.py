@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from bivy.errors import BivyError
-from bivy.musl.dependencies import Terms, ask_project, ask_requirements_file, check_distributions, read_lock
+from bivy.musl.dependencies import (
+    Terms,
+    ask_project,
+    ask_requirements,
+    ask_requirements_file,
+    ask_requires_dist,
+    check_distributions,
+    read_lock,
+)
 from tests.musl.dependencies.shelf import Shelf
 
 
@@ -120,3 +128,50 @@ def test_a_folder_that_does_not_say_what_it_needs_is_refused_with_a_reason(
     (tmp_path / name).write_text(content)
     with pytest.raises(BivyError, match=message):
         ask_project(tmp_path, make_terms())
+
+
+def test_what_comes_from_a_repository_or_a_folder_is_not_looked_for_in_the_index(
+    shelf: Shelf, tmp_path: Path, make_terms: Callable[..., Terms]
+) -> None:
+    shelf.wheel("top", "1.0")
+    shelf.wheel("forked", "1.0")
+    (tmp_path / "pyproject.toml").write_text(
+        """
+[project]
+name = "app"
+version = "1"
+dependencies = ["top", "forked>=2", "beside", "there @ git+https://me:secret@127.0.0.1:1/there"]
+[tool.uv.sources]
+forked = { git = "https://127.0.0.1:1/forked" }
+beside = { workspace = true }
+"""
+    )
+    terms = make_terms()
+    resolution = ask_project(tmp_path, terms)
+    part = check_distributions(resolution, terms.targets, cache=terms.cache)
+    assert {each.name: str(each.verdict) for each in part.distributions} == {
+        "top": "pure", "forked": "unknown", "beside": "unknown", "there": "unknown",
+    }  # fmt: skip
+    assert part.problems == ()
+    why = {each.name: each.why for each in part.distributions}
+    assert why["forked"] == "It comes from a git repository, which was not looked into: git+https://127.0.0.1:1/forked."
+    assert "secret" not in why["there"]
+
+
+def test_what_a_file_requires_is_resolved_with_the_extras_that_are_asked_for(
+    shelf: Shelf, make_terms: Callable[..., Terms]
+) -> None:
+    for name in ("always", "docs", "other"):
+        shelf.wheel(name, "1.0")
+    requires = ["always", "docs>=1; extra == 'docs'", "other; extra == 'other'", "!"]
+    resolution = ask_requires_dist(requires, ["docs"], make_terms())
+    assert {each.name for each in resolution.lock.packages} == {"always", "docs"}
+    assert [each.subject for each in resolution.problems] == ["!"]
+
+
+def test_the_address_of_a_wheel_is_read(shelf: Shelf, make_terms: Callable[..., Terms]) -> None:
+    address = shelf.wheel("direct", "1.0", "cp314-cp314-musllinux_1_2_x86_64", ["below"])
+    shelf.wheel("below", "1.0")
+    terms = make_terms()
+    part = check_distributions(ask_requirements([f"direct @ {address}"], terms), terms.targets, cache=terms.cache)
+    assert {each.name: str(each.verdict) for each in part.distributions} == {"direct": "musllinux", "below": "pure"}

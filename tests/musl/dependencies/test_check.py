@@ -154,8 +154,20 @@ def test_a_wheel_in_a_folder_that_is_named_counts_even_where_no_index_has_it(
     folder.mkdir()
     (folder / f"own-2.0-{MUSL}.whl").write_bytes(make_wheel("own", "2.0", MUSL))
     part = ask("own", "other", wheels=(folder,))
-    assert verdict(part, "own").verdict is Verdict.MUSLLINUX
+    assert verdict(part, "own").verdict is Verdict.BUILT
     assert verdict(part, "other").verdict is Verdict.PURE
+
+
+def test_a_wheel_in_a_folder_does_not_hide_what_the_index_has_for_others(
+    shelf: Shelf, ask: Callable[..., Part], tmp_path: Path
+) -> None:
+    shelf.sdist("fast", "1.0", {"pyproject.toml": SETUPTOOLS, "setup.py": _EXTENSION, "fast.c": ""})
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / f"fast-1.0-{MUSL}.whl").write_bytes(make_wheel("fast", "1.0", MUSL))
+    part = ask("fast", targets=("x86_64", "s390x"), wheels=(folder,))
+    assert verdict(part, "fast").verdict is Verdict.BUILT
+    assert verdict(part, "fast", "s390x").verdict is Verdict.COMPILE
 
 
 def test_without_source_and_without_a_wheel_that_fits_it_cannot_be_installed(

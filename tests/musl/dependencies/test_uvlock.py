@@ -190,6 +190,17 @@ def test_what_is_no_lock_is_refused_with_a_reason(text: str, message: str) -> No
         parse_uv_lock(text, "uv.lock")
 
 
+def test_markers_that_nest_without_end_or_compare_what_cannot_be_compared_are_survived() -> None:
+    deep = BAD_MARKER.replace("nonsense", "(" * 5000 + "os_name == 'posix'" + ")" * 5000)
+    with pytest.raises(BivyError, match="a marker that is none"):
+        parse_uv_lock(deep, "uv.lock")
+    odd = (
+        BAD_MARKER.replace("nonsense", "platform_machine ~= '1.0'")
+        + "[[package]]\nname = 'b'\nsource = { registry = 'i' }\n"
+    )
+    assert set(names(odd)) == {"a", "b"}
+
+
 def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(BivyError, match=r"gone\.lock cannot be read: No such file"):
         read_uv_lock(tmp_path / "gone.lock")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +19,7 @@ from bivy.musl.dependencies.uvlock import PLAIN, Wanted, read_uv_lock
 from bivy.musl.report import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bivy.musl.target import Target
@@ -56,6 +57,38 @@ def ask_requirements(requirements: Sequence[str], terms: Terms) -> Resolution:
         BivyError: uv cannot be run.
     """
     return _ask(Question(tuple(requirements)), terms)
+
+
+def ask_requires_dist(requires: Sequence[str], extras: Sequence[str], terms: Terms) -> Resolution:
+    """Resolve what a wheel or source archive requires (``Requires-Dist``, core metadata specification).
+
+    Args:
+        requires: Its requirements.
+        extras: Which of its extras are asked for.
+        terms: On what terms.
+
+    Raises:
+        BivyError: uv cannot be run.
+    """
+    return ask_requirements([text for each in requires if (text := _for_extras(each, extras, terms))], terms)
+
+
+def _for_extras(text: str, extras: Sequence[str], terms: Terms) -> str:
+    """Return a requirement as it is for extras that are asked for; an empty string where it is for others."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return text
+    marker = requirement.marker
+    if marker is None or "extra" not in str(marker):
+        return text
+    values = [{**target.markers, "extra": extra} for target in terms.targets for extra in ("", *extras)]
+    if not any(marker.evaluate(each) for each in values):
+        return ""
+    requirement.marker = None
+    return str(requirement)
 
 
 def ask_requirements_file(path: Path, terms: Terms) -> Resolution:
@@ -141,8 +174,8 @@ def _ask_pyproject(path: Path, terms: Terms) -> Resolution | None:
         requirements += _groups(table, terms.wanted)
         settings: Mapping[str, Any] = table.get("tool", {}).get("uv", {})
         question = Question(
-            tuple(_without_own_extras(requirements, project, terms.wanted)),
-            settings=_absolute({**settings, **read_settings(path.parent / "uv.toml")}, path.parent),
+            tuple(_from_sources(_without_own_extras(requirements, project, terms.wanted), settings, path.parent)),
+            settings=_only_indexes({**settings, **read_settings(path.parent / "uv.toml")}),
             folder=path.parent,
         )
     except (AttributeError, TypeError, KeyError) as fault:
@@ -205,22 +238,41 @@ def _without_own_extras(requirements: Sequence[str], project: Mapping[str, Any],
         pending += _extras(project, Wanted(extras=new))
 
 
-def _absolute(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return uv's settings with paths that hold elsewhere as well, and without what a workspace alone can give."""
-    settings = {**settings}
-    sources: dict[str, Any] = {}
-    for name, source in settings.pop("sources", {}).items():
-        entries = source if isinstance(source, list) else [source]
-        kept = [
-            {**each, "path": str(folder / each["path"])} if "path" in each else each
-            for each in entries
-            if not each.get("workspace")
-        ]
-        if kept:
-            sources[name] = kept
-    if sources:
-        settings["sources"] = sources
-    return settings
+def _from_sources(requirements: Iterable[str], settings: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """Say of requirements that uv's settings give a place of their own (``[tool.uv.sources]``) that they have it."""
+    places = {
+        normalised(name): place
+        for name, source in settings.get("sources", {}).items()
+        if (place := _place(source, folder))
+    }
+    for text in requirements:
+        found = re.match(r"\s*([A-Za-z0-9][\w.-]*)[^;]*(;.*)?", text)
+        place = places.get(normalised(found[1]), "") if found else ""
+        yield f"{found[1]} @ {place} {found[2] or ''}".strip() if found and place else text
+
+
+def _place(source: object, folder: Path) -> str:
+    """Return where a source is that is no index; an empty string for one that is, or that depends on a marker."""
+    if not isinstance(source, dict):
+        return ""
+    if "git" in source:
+        return f"git+{source['git']}"
+    if source.get("workspace"):
+        return (folder / ".").absolute().as_uri()
+    return (folder / source["path"]).absolute().as_uri() if "path" in source else str(source.get("url", ""))
+
+
+def _only_indexes(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return uv's settings without the sources that are no indexes."""
+    sources = {
+        name: source
+        for name, source in settings.get("sources", {}).items()
+        if all("index" in each for each in (source if isinstance(source, list) else [source]))
+    }
+    return {
+        **{key: value for key, value in settings.items() if key != "sources"},
+        **({"sources": sources} if sources else {}),
+    }
 
 
 def _ask(question: Question, terms: Terms) -> Resolution:

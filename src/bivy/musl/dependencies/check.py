@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from packaging.version import Version
+
     from bivy.musl.target import Target
 
 _ROUNDS: Final = 4
@@ -90,9 +92,11 @@ class _Check:
         self._problems: dict[Problem, None] = dict.fromkeys(resolution.problems)
         self._told: dict[str, Told | BivyError] = {}
         self._views = dict.fromkeys(targets, _View(resolution))
+        self._versions: dict[tuple[str, str, bool], Mapping[Version, Sequence[File]]] = {}
 
     def part(self) -> Part:
         """Return all verdicts."""
+        self._complete()
         for _ in range(_ROUNDS):
             if not self._pass_over():
                 break
@@ -107,6 +111,25 @@ class _Check:
             problems=tuple(self._problems),
             looked_at=MappingProxyType({"distributions": len(names)}),
         )
+
+    # What else there is of what uv found in a folder
+
+    def _complete(self) -> None:
+        """Add the index's files to those of a folder: there may be others for other targets."""
+        resolution = self._views[self._targets[0]].resolution if self._targets else None
+        if not resolution or not resolution.lock.question:
+            return
+        place = default_index(resolution.lock.question.options)
+        packages = [
+            replace(each, files=(*each.files, *self._files_of(each, place))) if _in_folder(each) else each
+            for each in resolution.lock.packages
+        ]
+        resolution = replace(resolution, lock=replace(resolution.lock, packages=tuple(packages)))
+        self._views = dict.fromkeys(self._targets, _View(resolution))
+
+    def _files_of(self, package: Locked, place: str) -> list[File]:
+        versions = by_version(self._files(package.name, place), package.name)
+        return [file for version, files in versions.items() if str(version) == package.version for file in files]
 
     # Which versions an installer takes where the newest has no file that fits
 
@@ -188,8 +211,11 @@ class _Check:
 
     def _nearest(self, name: str, place: str, target: Target, *, wheel: bool = False) -> tuple[str, Chosen] | None:
         """Return the newest version that can be installed, or that has a wheel."""
-        files = [each for each in self._files(name, place) if each.wheel or not wheel]
-        found = newest_that_fits(by_version(files, name), target)
+        key = (name, place, wheel)
+        if key not in self._versions:
+            files = [each for each in self._files(name, place) if each.wheel or not wheel]
+            self._versions[key] = by_version(files, name)
+        found = newest_that_fits(self._versions[key], target)
         return (str(found[0]), found[1]) if found else None
 
     def _look_ahead(self, reached: Mapping[Target, Sequence[Reached]]) -> None:
@@ -262,9 +288,10 @@ class _Check:
         if package.origin not in _WITH_FILES:
             return _elsewhere(package, target)
         chosen = choose(package.files, target)
-        if chosen and chosen.fit is not Fit.SOURCE:
+        at_hand = chosen and chosen.fit in (Fit.MUSL, Fit.LINUX) and "://" not in chosen.file.url
+        if chosen and chosen.fit is not Fit.SOURCE and not at_hand:
             return _fitting(target, chosen)
-        built = self._built_for(package.name, package.version, target)
+        built = chosen if at_hand else self._built_for(package.name, package.version, target)
         if built:
             return Distribution(
                 "", "", target, Verdict.BUILT, "A wheel that was compiled for musl is at hand.",
@@ -335,6 +362,10 @@ class _Check:
         package = Locked(missing.name, str(newest or ""), place=place, files=tuple(versions[newest]) if newest else ())
         found = self._impossible(package, target)
         return replace(found, name=package.name, version=package.version, asked=missing.asked)
+
+
+def _in_folder(package: Locked) -> bool:
+    return package.origin is Origin.INDEX and "://" not in package.place
 
 
 def _wheels_in(folders: Iterable[Path]) -> dict[tuple[str, str], list[File]]:

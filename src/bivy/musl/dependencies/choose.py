@@ -73,6 +73,7 @@ class Parts:
         return tuple(self.triple.rsplit("-", 1)[-1].split("."))
 
 
+@functools.lru_cache(1 << 16)
 def wheel_parts(name: str) -> Parts | None:
     """Return what a wheel's file name says, or ``None`` where it is no wheel's."""
     parts = name.removesuffix(".whl").split("-")

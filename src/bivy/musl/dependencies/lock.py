@@ -231,8 +231,17 @@ class _Reading:
         if marker not in self._known:
             # Where extras exclude each other, uv writes which one an edge belongs to as another value of `extra`.
             values = self._values if "extra ==" in marker else self._values[:1]
-            self._known[marker] = any(_parsed(marker).evaluate(each, context="lock_file") for each in values)
+            self._known[marker] = any(_evaluate(marker, each) for each in values)
         return self._known[marker]
+
+
+def _evaluate(marker: str, values: Mapping[str, str | AbstractSet[str]]) -> bool:
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+    try:
+        return _parsed(marker).evaluate(values, context="lock_file")
+    except (UndefinedComparison, UndefinedEnvironmentName):  # what cannot be compared rules nothing out
+        return True
 
 
 @functools.cache
@@ -265,6 +274,6 @@ def check_markers(packages: Sequence[Locked], roots: Sequence[Edge]) -> str | No
     for marker in markers:
         try:
             _parsed(marker)
-        except InvalidMarker:
+        except (InvalidMarker, RecursionError):
             return marker
     return None

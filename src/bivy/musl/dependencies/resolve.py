@@ -170,7 +170,13 @@ class _Asking:
 
         for text in self.question.requirements:
             try:
-                Requirement(text)
+                requirement = Requirement(text)
+                if requirement.url and not _is_file(requirement.url):
+                    self.requirements.remove(text)
+                    name = normalised(requirement.name)
+                    place = "a git repository" if requirement.url.startswith("git+") else "a folder or repository"
+                    why = f"It comes from {place}, which was not looked into: {without_credentials(requirement.url)}."
+                    self.missing[name] = Missing(name, why, asked=True)
             except InvalidRequirement as fault:
                 self.requirements.remove(text)
                 reason = str(fault).splitlines()[0]
@@ -363,6 +369,12 @@ class _Asking:
 def _list(table: Mapping[str, object], key: str) -> list[str]:
     value = table.get(key)
     return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _is_file(url: str) -> bool:
+    """Whether an address is that of a wheel or source archive, which uv reads without building."""
+    path = url.partition("#")[0].partition("?")[0]
+    return url.startswith(("http:", "https:", "file:")) and path.endswith((".whl", ".tar.gz", ".zip"))
 
 
 def _minor(python: str) -> int:
