@@ -433,10 +433,12 @@ def _count_symbols(memory: _Memory, tags: Mapping[int, int], size: int) -> tuple
     """
     file = memory.file
     if _HASH in tags:
-        # s390x alone has 64-bit words in this table (s390x ELF ABI supplement).
-        wide = file.bits == 64 and file.fields[1] == 22
         table = memory.at(tags[_HASH], "the hash table of its symbols")
-        return struct.unpack_from(file.order + ("QQ" if wide else "II"), table)[1], True
+        buckets, count = struct.unpack_from(f"{file.order}II", table)
+        if not buckets and file.fields[1] == 22:
+            # GNU's linker writes 64-bit words for s390x (as its ABI supplement has it), LLVM's 32-bit ones.
+            _, count = struct.unpack_from(f"{file.order}QQ", table)
+        return count, True
     if _GNU_HASH in tags:
         hashed = _count_hashed(memory, tags[_GNU_HASH])
         if hashed:
