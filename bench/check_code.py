@@ -124,7 +124,7 @@ def gnu_options(applets: list[str]) -> dict[str, tuple[set[str], set[str]]]:
         except (OSError, subprocess.TimeoutExpired):
             continue
         said = told.stdout + told.stderr
-        options = {f"--{long}" for long in re.findall(r"(?<![\w-])--([a-z][a-z0-9-]+)", said)} - {"--help", "--version"}
+        options = {f"--{long}" for long in re.findall(r"(?<![\w-])--([a-z][a-z0-9-]+)", said)} - {"--help"}
         options |= {f"-{short}" for short in re.findall(r"(?m)(?:^\s*|, )-(\w)(?=[,\s\[=]|$)", said)}
         letters = set(re.findall(r"(?m)(?:^\s*|, )-(\w)(?:,?\s+--[\w-]+=|[ =]?<?[A-Z]{2,}|\s<\w)", said))
         letters |= set(VALUES.get(name, ""))

@@ -93,7 +93,7 @@ def _check(source: Source, asked: _Asked) -> tuple[list[Finding], list[Silenced]
     for hit in find(source.tree, asked.rules, pythons, asked.image):
         finding = _finding(hit, source.path, asked.targets)
         if finding is not None:
-            found.append((finding, hit.place.lines))
+            found.append((finding, hit.lines))
     found.sort(key=lambda pair: (pair[0].line, pair[0].column, pair[0].rule.name))
     findings, silenced = silence(source.path, found, comments(source.text), {rule.name for rule in asked.rules})
     return sorted(findings, key=lambda finding: finding.line), silenced

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bivy.musl.code import matchers
 from bivy.musl.code.commands import RUNNERS, Run, runs
-from bivy.musl.code.names import UNKNOWN, Scope, constant, resolve, text
-from bivy.musl.code.reach import Place, reached
+from bivy.musl.code.names import UNKNOWN, Scope, constant, is_starred, resolve, text
+from bivy.musl.code.reach import Place, own_lines, reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,13 @@ _TAKES_TEXT = frozenset({"search", "match", "fullmatch", "compile", "startswith"
 """Names of functions that compare a text with their arguments."""
 
 _SETS = frozenset({"setenv", "putenv", "setdefault"})
-_ASKS = frozenset({"shutil.which", "distutils.spawn.find_executable", "hasattr", "getattr"})
+_ASKS = frozenset({"shutil.which", "distutils.spawn.find_executable", "hasattr", "getattr", "os.path.exists",
+                   "os.path.isfile", "os.access"})  # fmt: skip
+"""Functions that say whether something is there."""
+
+_ASKS_LAST = frozenset(name.rpartition(".")[2] for name in _ASKS)
+_LOOKED_AT = frozenset({ast.Call, ast.Attribute, ast.Name, ast.Subscript, ast.Import, ast.ImportFrom, ast.Constant,
+                        ast.Compare, ast.FormattedValue, ast.Assign, ast.Dict})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,7 @@ class Hit:
         rule: The rule.
         node: The code.
         place: Where it is.
+        lines: First and last line of the statement that it is in, without the statements within that.
         found: What was found.
         copes: Whether the code copes with it.
     """
@@ -42,27 +49,45 @@ class Hit:
     rule: CodeRule
     node: ast.expr | ast.stmt
     place: Place
+    lines: tuple[int, int]
     found: str
     copes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The rules' matches by what sets them off, so that most nodes are done with one look."""
+    """The rules' matches by what sets them off, so that most nodes are done with one look.
+
+    Attributes:
+        names: By kind and name.
+        kinds: By kind.
+        methods: The last parts of all names of functions that matter.
+        attributes: The last parts of all names that matter in any use.
+        settings: The variables.
+    """
 
     names: dict[tuple[str, str], list[tuple[CodeRule, Match]]]
     kinds: dict[str, list[tuple[CodeRule, Match]]]
+    methods: frozenset[str]
+    attributes: frozenset[str]
+    settings: frozenset[str]
 
 
 @functools.lru_cache(maxsize=8)
 def _index(rules: tuple[CodeRule, ...]) -> _Index:
-    index = _Index({}, {})
+    names: dict[tuple[str, str], list[tuple[CodeRule, Match]]] = {}
+    kinds: dict[str, list[tuple[CodeRule, Match]]] = {}
     for rule in rules:
         for match in rule.match:
-            index.kinds.setdefault(match.kind, []).append((rule, match))
+            kinds.setdefault(match.kind, []).append((rule, match))
             for name in match.names:
-                index.names.setdefault((match.kind, name), []).append((rule, match))
-    return index
+                names.setdefault((match.kind, name), []).append((rule, match))
+    last = {kind: {name.rpartition(".")[2] for of, name in names if of == kind} for kind in ("call", "name")}
+    asked = {name.rpartition(".")[2] for name in RUNNERS | _ASKS}
+    methods = frozenset(last["call"] | asked | _TAKES_TEXT | _SETS)
+    return _Index(
+        names, kinds, methods, frozenset(last["name"]), frozenset(name for of, name in names if of == "setting")
+    )
 
 
 def find(tree: ast.Module, rules: Sequence[CodeRule], pythons: frozenset[str], image: ImageFacts) -> list[Hit]:
@@ -71,32 +96,33 @@ def find(tree: ast.Module, rules: Sequence[CodeRule], pythons: frozenset[str], i
     hits: dict[tuple[str, int, int, str], Hit] = {}
     asked: set[str] = set()
     quiet: set[int] = set()
-    for node, place in reached(tree, pythons):
+    for node, place, statement in reached(tree, pythons):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             quiet.add(id(node.value))  # a docstring is no text that the code uses
         if isinstance(node, ast.Call):
             asked.update(_asked(node, place.scope))
+        if type(node) not in _LOOKED_AT:
+            continue
         for rule, found, subject in _applies(node, place, index, image, quiet):
             if place.loops == 0 and any(match.looped for match in rule.match):
                 continue
-            hit = Hit(rule, node, place, found, place.copes_with(tuple(rule.guards)))  # type: ignore[arg-type]
-            hits.setdefault((rule.name, node.lineno, node.col_offset, subject), hit)  # type: ignore[attr-defined]
+            assert isinstance(node, (ast.expr, ast.stmt))
+            assert isinstance(statement, ast.stmt)
+            hit = Hit(rule, node, place, own_lines(statement), found, place.copes_with(tuple(rule.guards)))
+            hits.setdefault((rule.name, node.lineno, node.col_offset, subject), hit)
     return [
-        hit
-        if hit.copes or subject.rpartition(".")[2] not in asked
-        else Hit(hit.rule, hit.node, hit.place, hit.found, copes=True)
+        replace(hit, copes=hit.copes or not asked.isdisjoint({subject, subject.rpartition(".")[2]}))
         for (_, _, _, subject), hit in hits.items()
     ]
 
 
 def _asked(node: ast.Call, scope: Scope) -> Iterator[str]:
-    """Iterate over the names that code asks for before it uses them: programs, attributes."""
-    name = resolve(node.func, scope)
-    if name in _ASKS and not (name == "getattr" and len(node.args) < 3):
-        for argument in node.args[:2]:
-            told = text(argument, scope)
-            if told:
-                yield told
+    """Iterate over the names that code asks for before it uses them: programs, attributes, files."""
+    last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if last in _ASKS_LAST or isinstance(node.func, ast.Name):
+        name = resolve(node.func, scope)
+        if name in _ASKS and not (name == "getattr" and len(node.args) < 3):
+            yield from filter(None, (text(argument, scope) for argument in node.args[:2]))
 
 
 def _applies(
@@ -106,8 +132,14 @@ def _applies(
     scope = place.scope
     if isinstance(node, ast.Call):
         yield from _calls(node, scope, index, image)
-    elif isinstance(node, (ast.Attribute, ast.Name)):
-        if isinstance(node.ctx, ast.Load):
+    elif isinstance(node, ast.Attribute):
+        if node.attr in index.attributes and isinstance(node.ctx, ast.Load):
+            yield from _named(resolve(node, scope), index)
+    elif isinstance(node, ast.Name):
+        if node.id in index.attributes and isinstance(node.ctx, ast.Load) and is_starred(node.id, scope):
+            yield from _named(resolve(node, scope), index)
+    elif isinstance(node, ast.Subscript):
+        if isinstance(node.value, ast.Call):
             yield from _named(resolve(node, scope), index)
     elif isinstance(node, ast.Import):
         yield from _imports([alias.name for alias in node.names], index)
@@ -129,21 +161,26 @@ def _applies(
                 yield from _settings(text(target.slice, scope), text(node.value, scope), index)
     elif isinstance(node, ast.Dict):
         for key, one in zip(node.keys, node.values, strict=True):
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                yield from _settings(key.value, text(one, scope), index)
+            if isinstance(key, ast.Constant) and key.value in index.settings:
+                yield from _settings(str(key.value), text(one, scope), index)
 
 
 def _calls(node: ast.Call, scope: Scope, index: _Index, image: ImageFacts) -> Iterator[tuple[CodeRule, str, str]]:
+    for keyword in node.keywords:
+        if keyword.arg in index.settings:
+            yield from _settings(keyword.arg, text(keyword.value, scope), index)
+    if isinstance(node.func, ast.Attribute) and node.func.attr not in index.methods:
+        return
     name = resolve(node.func, scope) or ""
     last = name.rpartition(".")[2]
     for key in {name, f"*.{last}"} if "." in name else {name}:
         for rule, match in index.names.get(("call", key), ()):
-            if key.startswith("*") and name in _excluded(rule):
-                continue
-            found = _told(node, match, scope)
-            if found is not None:
+            if (
+                not (key.startswith("*") and name in _excluded(rule))
+                and (found := _told(node, match, scope)) is not None
+            ):
                 yield from _decided(rule, match, found, name, image)
-    if name in ("getattr", "operator.attrgetter") and len(node.args) > 1 and (told := text(node.args[1], scope)):
+    if name == "getattr" and len(node.args) > 1 and (told := text(node.args[1], scope)):
         yield from _named(f"{resolve(node.args[0], scope) or '?'}.{told}", index)
     if name == "format" and len(node.args) == 2:
         yield from _texts("format", text(node.args[1], scope) or "", index, image)
@@ -152,9 +189,6 @@ def _calls(node: ast.Call, scope: Scope, index: _Index, image: ImageFacts) -> It
             yield from _compared(argument, scope, index, image)
     if last in _SETS and len(node.args) >= 2:
         yield from _settings(text(node.args[0], scope), text(node.args[1], scope), index)
-    for keyword in node.keywords:
-        if keyword.arg and (("setting", keyword.arg) in index.names):
-            yield from _settings(keyword.arg, text(keyword.value, scope), index)
     if name in RUNNERS:
         for run in runs(node, name, scope):
             yield from _run(run, index, image)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
 UNKNOWN = "\ufffc"
 """Stands in a text for a part that is only known when the code runs."""
@@ -17,7 +17,6 @@ DEPTH = 12
 """How many assignments are followed from a name to its value."""
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
 
 @dataclass(slots=True)
@@ -40,27 +39,24 @@ class Scope:
 
 
 def open_scope(node: ast.Module | ast.ClassDef | _Function, parent: Scope | None) -> Scope:
-    """Return the scope that `node` opens, with what is bound in it."""
+    """Return the scope that `node` opens, with what its statements bind in it."""
     scope = Scope(parent, isinstance(node, ast.ClassDef))
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
         for argument in _arguments(node.args):
             scope.bound[argument.arg] = _instance_of(argument.annotation)
-    body: Iterable[ast.AST] = [node.body] if isinstance(node, ast.Lambda) else node.body
-    for inner in _own_nodes(body):
-        _bind(inner, scope)
-    if scope.is_class:
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Assign):
-                for target in inner.targets:
-                    _bind_attribute(target, inner.value, scope)
+    if not isinstance(node, ast.Lambda):
+        for statement in _statements(node.body):
+            _bind(statement, scope)
+            if scope.is_class and isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                _bind_attributes(statement, scope)
     return scope
 
 
 def resolve(node: ast.AST, scope: Scope, depth: int = DEPTH) -> str | None:
     """Return what an expression is called in full, or ``None`` where it cannot be known.
 
-    A call's result is the callee's name and ``()``; an attribute of something unknown is ``?.NAME``:
-    ``ctypes.CDLL().malloc_trim``, ``?.strftime``.
+    A call's result is the callee's name and ``()``, an element of something its name and ``[]`` with the number in it;
+    an attribute of something unknown is ``?.NAME``: ``ctypes.CDLL().malloc_trim``, ``sys.version_info[0]``.
     """
     if depth <= 0:
         return None
@@ -75,12 +71,21 @@ def resolve(node: ast.AST, scope: Scope, depth: int = DEPTH) -> str | None:
         if own is not None:
             return resolve(own, scope, depth - 1)
         return f"{resolve(node.value, scope, depth - 1) or '?'}.{node.attr}"
-    if isinstance(node, (ast.Call, ast.Subscript)):
-        called = resolve(node.func if isinstance(node, ast.Call) else node.value, scope, depth - 1)
-        return called and called + ("()" if isinstance(node, ast.Call) else "[]")
+    if isinstance(node, ast.Call):
+        called = resolve(node.func, scope, depth - 1)
+        return called and f"{called}()"
+    if isinstance(node, ast.Subscript):
+        whole = resolve(node.value, scope, depth - 1)
+        index = node.slice.value if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, int) else ""
+        return whole and f"{whole}[{index}]"
     if isinstance(node, ast.NamedExpr):
         return resolve(node.value, scope, depth - 1)
     return None
+
+
+def is_starred(name: str, scope: Scope) -> bool:
+    """Say whether a name comes from ``from MODULE import *``, as far as can be told."""
+    return _owner(name, scope) is None and _starred(name, scope) != name
 
 
 def value(node: ast.expr, scope: Scope) -> ast.expr:
@@ -97,50 +102,56 @@ def value(node: ast.expr, scope: Scope) -> ast.expr:
     return node
 
 
-def constant(node: ast.expr, scope: Scope) -> object:
+def constant(node: ast.expr, scope: Scope, depth: int = DEPTH) -> object:
     """Return the number, text or truth value that an expression is, ``None`` where that is not known."""
     node = value(node, scope)
+    if depth <= 0:
+        return None
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        number = constant(node.operand, scope)
+        number = constant(node.operand, scope, depth - 1)
         return -number if isinstance(number, (int, float)) else None
     if isinstance(node, ast.BinOp):
-        return _calculated(node, scope)
+        return _calculated(node, scope, depth - 1)
     return None
 
 
-def text(node: ast.expr, scope: Scope) -> str | None:
+def text(node: ast.expr, scope: Scope, depth: int = DEPTH) -> str | None:
     """Return the text that an expression is, with `UNKNOWN` for parts that are not known; ``None`` for no text."""
     node = value(node, scope)
+    if depth <= 0:
+        return None
     if isinstance(node, ast.JoinedStr):
         return "".join(
             part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else UNKNOWN
             for part in node.values
         )
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = text(node.left, scope), text(node.right, scope)
+        left, right = text(node.left, scope, depth - 1), text(node.right, scope, depth - 1)
         return None if left is None and right is None else (left or UNKNOWN) + (right or UNKNOWN)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return _filled(text(node.left, scope), "%")
+        return _filled(text(node.left, scope, depth - 1), "%")
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
-        return _filled(text(node.func.value, scope), "{")
+        return _filled(text(node.func.value, scope, depth - 1), "{")
     found = constant(node, scope)
     if isinstance(found, bytes):
         return found.decode("utf-8", "replace")
     return found if isinstance(found, str) else None
 
 
-def words(node: ast.expr, scope: Scope) -> list[str] | None:
+def words(node: ast.expr, scope: Scope, depth: int = DEPTH) -> list[str] | None:
     """Return the texts of a list, `UNKNOWN` for those that are not known; ``None`` where it is no list.
 
     What follows an element that stands for several (``*more``) is `UNKNOWN` too.
     """
     node = value(node, scope)
+    if depth <= 0:
+        return None
     if isinstance(node, (ast.List, ast.Tuple)):
         return [UNKNOWN if isinstance(item, ast.Starred) else text(item, scope) or UNKNOWN for item in node.elts]
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = words(node.left, scope), words(node.right, scope)
+        left, right = words(node.left, scope, depth - 1), words(node.right, scope, depth - 1)
         return None if left is None else left + (right or [UNKNOWN])
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr == "split" and not node.args and (whole := text(node.func.value, scope)):
@@ -167,9 +178,9 @@ def _filled(template: str | None, sign: str) -> str | None:
     return re.sub(pattern, UNKNOWN, template).replace(sign * 2, sign)
 
 
-def _calculated(node: ast.BinOp, scope: Scope) -> object:
+def _calculated(node: ast.BinOp, scope: Scope, depth: int) -> object:
     """Return the result of the small sums in which people write sizes: ``64 * 1024 * 1024``, ``10 ** 6``."""
-    left, right = constant(node.left, scope), constant(node.right, scope)
+    left, right = constant(node.left, scope, depth), constant(node.right, scope, depth)
     if isinstance(left, str) and isinstance(right, str) and isinstance(node.op, ast.Add):
         return left + right
     if not (isinstance(left, (int, float)) and isinstance(right, (int, float))) or max(abs(left), abs(right)) > 2**64:
@@ -228,47 +239,62 @@ def _instance_of(annotation: ast.expr | None) -> ast.expr | None:
     return None
 
 
-def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Iterate over all nodes but those of functions and classes inside, which are scopes of their own."""
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Iterate over statements and those within, but for those of functions and classes, which have their own scope."""
     waiting = list(body)[::-1]
     while waiting:
         node = waiting.pop()
         yield node
-        if not isinstance(node, _SCOPES):
-            waiting.extend(list(ast.iter_child_nodes(node))[::-1])
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            inner = [*getattr(node, "body", ()), *getattr(node, "orelse", ()), *getattr(node, "finalbody", ())]
+            for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
+                inner += part.body
+            waiting += inner[::-1]
 
 
-def _bind(node: ast.AST, scope: Scope) -> None:
+def _bind(node: ast.stmt, scope: Scope) -> None:
     if isinstance(node, ast.Import):
         for alias in node.names:
             _bind_name(alias.asname or alias.name.split(".")[0], alias.name if alias.asname else None, scope)
     elif isinstance(node, ast.ImportFrom):
-        for alias in node.names:
-            module = node.module if not node.level and node.module else "?"
-            if alias.name == "*":
-                scope.stars += [module] if module != "?" else []
-            else:
-                _bind_name(alias.asname or alias.name, f"{module}.{alias.name}", scope)
-    elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+        _bind_imported(node, scope)
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
             if isinstance(target, ast.Name):
                 _bind_expression(target.id, node.value, scope)
             else:
                 _forget(target, scope)
-    elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension, ast.AugAssign)):
+    elif isinstance(node, (ast.For, ast.AsyncFor, ast.AugAssign)):
         _forget(node.target, scope)
+    elif isinstance(node, (ast.With, ast.AsyncWith)):
+        for item in node.items:
+            if item.optional_vars is not None:
+                _forget(item.optional_vars, scope)
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         scope.bound[node.name] = None
-    elif isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-        scope.bound.setdefault(node.id, None)
-    if isinstance(node, ast.ExceptHandler) and node.name:
-        scope.bound[node.name] = None
+    elif isinstance(node, (ast.Try, ast.TryStar)):
+        scope.bound.update({handler.name: None for handler in node.handlers if handler.name})
+    elif isinstance(node, ast.Match):
+        for case in node.cases:
+            _forget(case.pattern, scope)
 
 
-def _bind_attribute(target: ast.expr, expression: ast.expr, scope: Scope) -> None:
-    """Bind ``self.NAME``, where it is assigned once in a class."""
-    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
-        scope.attributes[target.attr] = expression if target.attr not in scope.attributes else None
+def _bind_imported(node: ast.ImportFrom, scope: Scope) -> None:
+    module = node.module if not node.level and node.module else "?"
+    for alias in node.names:
+        if alias.name != "*":
+            _bind_name(alias.asname or alias.name, f"{module}.{alias.name}", scope)
+        elif module != "?":
+            scope.stars.append(module)
+
+
+def _bind_attributes(method: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
+    """Bind each ``self.NAME`` that a class assigns once."""
+    for statement in _statements(method.body):
+        for target in statement.targets if isinstance(statement, ast.Assign) else ():
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
+                known = target.attr not in scope.attributes
+                scope.attributes[target.attr] = statement.value if known and isinstance(statement, ast.Assign) else None
 
 
 def _forget(target: ast.AST, scope: Scope) -> None:
@@ -276,6 +302,8 @@ def _forget(target: ast.AST, scope: Scope) -> None:
     for node in ast.walk(target):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             scope.bound[node.id] = None
+        elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+            scope.bound[node.name] = None
 
 
 def _bind_name(name: str, qualified: str | None, scope: Scope) -> None:

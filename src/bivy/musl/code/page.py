@@ -17,8 +17,8 @@ INTRODUCTION = """\
 Written by `python -m bench.check_code --record` from `src/bivy/musl/code/rules/`; do not change it by hand.
 
 `bivy check` reads Python code and never runs it. Each rule below is about something that works otherwise on musl than
-on glibc, or that the image `python:3.14-alpine` does not have. The programs under "to see it" are run by bivy's tests in
-the image, and on glibc where the outcome there does not depend on the machine: they print what is shown here.
+on glibc, or that the image `python:3.14-alpine` does not have. The programs under "To see it" are run by bivy's tests
+in the image, and on glibc where the outcome there does not depend on the machine: they print what is shown here.
 
 An `error` does not work; a `warning` works otherwise, or only once something is added to the image; a `note` is worth
 knowing. A finding becomes a note where the code handles the exception that it would meet, or asks first

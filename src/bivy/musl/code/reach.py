@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from bivy.musl.code.names import Scope, constant, open_scope, resolve, value
+from bivy.musl.code.names import DEPTH, Scope, constant, open_scope, resolve, value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _EVERYTHING = "BaseException"
 _COMPOUND = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
 _FACTS = {"os.name": "posix", "sys.platform": "linux", "platform.system()": "Linux", "typing.TYPE_CHECKING": False}
 """What is known of every target."""
+
+
+_LEAVES = (ast.Constant, ast.Name, ast.alias, ast.Pass)
+_SIGNS = (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +29,12 @@ class Place:
         scope: The names that it sees.
         pythons: The versions of Python, such as ``3.14``, that reach it.
         handled: The exceptions that code around it handles without raising again.
-        lines: First and last line of the statement that it is in, without the statements within that.
         loops: How many loops and comprehensions are around it.
     """
 
     scope: Scope
     pythons: frozenset[str]
     handled: frozenset[str] = frozenset()
-    lines: tuple[int, int] = (1, 1)
     loops: int = 0
 
     def copes_with(self, exceptions: Sequence[str]) -> bool:
@@ -40,18 +42,24 @@ class Place:
         return bool(exceptions) and not self.handled.isdisjoint({*exceptions, "Exception", _EVERYTHING})
 
 
-def reached(tree: ast.Module, pythons: frozenset[str]) -> Iterator[tuple[ast.AST, Place]]:
-    """Iterate over the nodes that are reached on Linux by one of `pythons`, each with its place."""
-    waiting: list[tuple[ast.AST, Place]] = [(tree, Place(open_scope(tree, None), pythons))]
+_Nodes: TypeAlias = "Iterator[tuple[ast.AST, Place]]"
+
+
+def reached(tree: ast.Module, pythons: frozenset[str]) -> Iterator[tuple[ast.AST, Place, ast.AST]]:
+    """Iterate over the nodes that are reached on Linux by one of `pythons`, each with its place and its statement."""
+    waiting: list[tuple[ast.AST, Place, ast.AST]] = [(tree, Place(open_scope(tree, None), pythons), tree)]
     while waiting:
-        node, place = waiting.pop()
+        node, place, statement = waiting.pop()
         if isinstance(node, ast.stmt):
-            place = replace(place, lines=_own_lines(node))
-        yield node, place
-        waiting.extend(list(_inner(node, place))[::-1])
+            statement = node
+        yield node, place, statement
+        if not isinstance(node, _LEAVES):
+            inner = [(child, there, statement) for child, there in _INNER.get(type(node), _plain)(node, place)]
+            inner.reverse()
+            waiting += inner
 
 
-def _own_lines(node: ast.stmt) -> tuple[int, int]:
+def own_lines(node: ast.stmt) -> tuple[int, int]:
     """Return the lines of a statement, or of its head where it has statements within."""
     first, last = node.lineno, node.end_lineno or node.lineno
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -63,53 +71,57 @@ def _own_lines(node: ast.stmt) -> tuple[int, int]:
     return first, max(node.lineno, begin - 1)
 
 
-def _inner(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
-    """Iterate over the children of a node that can be reached, each with its place."""
-    if isinstance(node, (ast.If, ast.IfExp)):
-        yield node.test, place
-        for branch, wanted in ((node.body, True), (node.orelse, False)):
-            yield from _branch(branch, _if(node.test, place, wanted=wanted))
-    elif isinstance(node, ast.BoolOp):
-        for operand in node.values:
-            yield from _branch(operand, place)
-            place = _if(operand, place, wanted=isinstance(node.op, ast.And))
-    elif isinstance(node, (ast.Try, ast.TryStar)):
-        handled = frozenset(name for handler in node.handlers for name in _handled(handler, place.scope))
-        yield from _block(node.body, replace(place, handled=place.handled | handled))
-        for handler in node.handlers:
-            yield handler, place
-        yield from _block(node.orelse, place)
-        yield from _block(node.finalbody, place)
-    elif isinstance(node, (ast.With, ast.AsyncWith)):
-        for item in node.items:
-            yield item, place
-        handled = frozenset(name for item in node.items for name in _suppressed(item.context_expr, place.scope))
-        yield from _block(node.body, replace(place, handled=place.handled | handled))
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-        yield from _opened(node, place)
-    elif isinstance(
-        node, (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-    ):
-        yield from _plain(node, replace(place, loops=place.loops + 1))
-    else:
-        yield from _plain(node, place)
+def _conditional(node: ast.AST, place: Place) -> _Nodes:
+    assert isinstance(node, (ast.If, ast.IfExp))
+    yield node.test, place
+    yield from _branch(node.body, _if(node.test, place, wanted=True))
+    yield from _branch(node.orelse, _if(node.test, place, wanted=False))
 
 
-def _plain(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
-    for _, child in ast.iter_fields(node):
-        if isinstance(child, ast.AST):
-            yield child, place
-        elif isinstance(child, list):
+def _boolean(node: ast.AST, place: Place) -> _Nodes:
+    assert isinstance(node, ast.BoolOp)
+    for operand in node.values:
+        yield from _branch(operand, place)
+        place = _if(operand, place, wanted=isinstance(node.op, ast.And))
+
+
+def _tried(node: ast.AST, place: Place) -> _Nodes:
+    assert isinstance(node, (ast.Try, ast.TryStar))
+    handled = frozenset(name for handler in node.handlers for name in _handled(handler, place.scope))
+    yield from _block(node.body, replace(place, handled=place.handled | handled))
+    for handler in node.handlers:
+        yield handler, place
+    yield from _block(node.orelse, place)
+    yield from _block(node.finalbody, place)
+
+
+def _with(node: ast.AST, place: Place) -> _Nodes:
+    assert isinstance(node, (ast.With, ast.AsyncWith))
+    for item in node.items:
+        yield item, place
+    handled = frozenset(name for item in node.items for name in _suppressed(item.context_expr, place.scope))
+    yield from _block(node.body, replace(place, handled=place.handled | handled))
+
+
+def _looped(node: ast.AST, place: Place) -> _Nodes:
+    yield from _plain(node, replace(place, loops=place.loops + 1))
+
+
+def _plain(node: ast.AST, place: Place) -> _Nodes:
+    for name in node._fields:
+        child = getattr(node, name, None)
+        if isinstance(child, list):
             if child and isinstance(child[0], ast.stmt):
                 yield from _block(child, place)
             else:
                 yield from ((inner, place) for inner in child if isinstance(inner, ast.AST))
+        elif isinstance(child, ast.AST) and not isinstance(child, _SIGNS):
+            yield child, place
 
 
-def _opened(
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef, place: Place
-) -> Iterator[tuple[ast.AST, Place]]:
+def _opened(node: ast.AST, place: Place) -> _Nodes:
     """Iterate over a function's or class's children: its body sees its own names, and runs when it is called."""
+    assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef))
     inside = replace(place, scope=open_scope(node, place.scope))
     if not isinstance(node, ast.ClassDef):
         inside = replace(inside, handled=frozenset(), loops=0)
@@ -122,7 +134,7 @@ def _opened(
             yield from ((inner, place) for inner in child if isinstance(inner, ast.AST))
 
 
-def _branch(branch: ast.AST | list[ast.stmt], place: Place) -> Iterator[tuple[ast.AST, Place]]:
+def _branch(branch: ast.AST | list[ast.stmt], place: Place) -> _Nodes:
     if place.pythons:
         if isinstance(branch, list):
             yield from _block(branch, place)
@@ -130,7 +142,7 @@ def _branch(branch: ast.AST | list[ast.stmt], place: Place) -> Iterator[tuple[as
             yield branch, place
 
 
-def _block(body: Sequence[ast.stmt], place: Place) -> Iterator[tuple[ast.AST, Place]]:
+def _block(body: Sequence[ast.stmt], place: Place) -> _Nodes:
     """Iterate over statements; what follows ``if …: return`` is only reached where the condition does not hold."""
     for statement in body:
         if not place.pythons:
@@ -171,20 +183,34 @@ def _suppressed(node: ast.expr, scope: Scope) -> Iterator[str]:
             yield from _exceptions(argument, scope)
 
 
+_INNER: dict[type[ast.AST], Callable[[ast.AST, Place], _Nodes]] = {
+    **dict.fromkeys((ast.If, ast.IfExp), _conditional),
+    ast.BoolOp: _boolean,
+    **dict.fromkeys((ast.Try, ast.TryStar), _tried),
+    **dict.fromkeys((ast.With, ast.AsyncWith), _with),
+    **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef), _opened),
+    **dict.fromkeys((ast.For, ast.AsyncFor, ast.While), _looped),
+    **dict.fromkeys((ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp), _looped),
+}
+"""How the children of a node are iterated over that are not all simply reached where it is."""
+
+
 def _if(test: ast.expr, place: Place, *, wanted: bool) -> Place:
     """Return the place where `test` has come out as `wanted`, or may have."""
     pythons = frozenset(python for python in place.pythons if _holds(test, python, place.scope) in (wanted, None))
     return place if pythons == place.pythons else replace(place, pythons=pythons)
 
 
-def _holds(test: ast.expr, python: str, scope: Scope) -> bool | None:
+def _holds(test: ast.expr, python: str, scope: Scope, depth: int = DEPTH) -> bool | None:
     """Say whether a condition holds on Linux with this Python, ``None`` where that depends on other things."""
     test = value(test, scope)
+    if depth <= 0:
+        return None
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        inner = _holds(test.operand, python, scope)
+        inner = _holds(test.operand, python, scope, depth - 1)
         return None if inner is None else not inner
     if isinstance(test, ast.BoolOp):
-        known = [_holds(operand, python, scope) for operand in test.values]
+        known = [_holds(operand, python, scope, depth - 1) for operand in test.values]
         decides = isinstance(test.op, ast.Or)
         return decides if decides in known else None if None in known else not decides
     if isinstance(test, ast.Constant):
