@@ -27,6 +27,7 @@ from bivy.musl.dependencies import (
     read_lock,
 )
 from bivy.musl.dependencies.lock import Edge, File, Locked, Origin
+from bivy.musl.dependencies.wheels import check_wheels
 from bivy.musl.installed import read_installed
 from bivy.musl.render.summary import spell_counts
 from bivy.musl.report import Part, Problem, Report
@@ -148,9 +149,12 @@ class _Asking:
 
     def resolved(self, resolution: Resolution) -> Part:
         question = self.question
-        return check_distributions(
+        part = check_distributions(
             resolution, question.targets, cache=self.cache, wheels=question.wheels, offline=question.offline
         )
+        if question.deep:
+            part += check_wheels(part.distributions, index=question.index, offline=question.offline)
+        return part
 
     def project(self, path: Path) -> Part:
         folder = path if path.is_dir() else path.parent

@@ -83,6 +83,7 @@ class Distribution:
         verdict: How it gets there.
         guess: Whether the verdict rests on a rule of thumb.
         file: The wheel or source archive that an installer would take, empty where there is none.
+        address: Where that is, an address or a path; empty where it is not known.
         why: The reason, in one sentence.
         evidence: What the reason rests on, a line each: wheels that there are, markers, build requirements.
         needs: What compiling it takes.
@@ -98,6 +99,7 @@ class Distribution:
     why: str
     guess: bool = False
     file: str = ""
+    address: str = ""
     evidence: tuple[str, ...] = ()
     needs: tuple[Need, ...] = ()
     advice: tuple[str, ...] = ()

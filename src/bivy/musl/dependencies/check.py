@@ -295,7 +295,7 @@ class _Check:
         if built:
             return Distribution(
                 "", "", target, Verdict.BUILT, "A wheel that was compiled for musl is at hand.",
-                file=built.file.name, evidence=(f"{built.file.url}",),
+                file=built.file.name, address=built.file.url, evidence=(f"{built.file.url}",),
             )  # fmt: skip
         if not chosen:
             return self._impossible(package, target)
@@ -348,8 +348,8 @@ class _Check:
                 evidence.append(f"{nearest[0]} has {nearest[1].file.name}")
                 advice.append(f"Or use {package.name}=={nearest[0]}, which has a wheel for musl.")
         return Distribution(
-            "", "", target, verdict, build.why, guess=build.guess, file=file.name, evidence=tuple(evidence),
-            needs=build.needs, advice=(*advice, *_substitute(package.name)),
+            "", "", target, verdict, build.why, guess=build.guess, file=file.name, address=file.url,
+            evidence=tuple(evidence), needs=build.needs, advice=(*advice, *_substitute(package.name)),
         )  # fmt: skip
 
     def _missing(self, missing: Missing, target: Target) -> Distribution:
@@ -395,7 +395,7 @@ def _fitting(target: Target, chosen: Chosen) -> Distribution:
     if chosen.fit is Fit.PURE:
         return Distribution(
             "", "", target, Verdict.PURE, "There is a wheel for every platform.", file=chosen.file.name,
-            evidence=(chosen.file.name,),
+            address=chosen.file.url,
         )  # fmt: skip
     kinds = {"abi3": "for this and later versions of Python (abi3)", "none": "for any version of Python"}
     kind = kinds.get(chosen.tag.abi, "for this version of Python")
@@ -406,7 +406,7 @@ def _fitting(target: Target, chosen: Chosen) -> Distribution:
         evidence.append(f"its tag {chosen.tag.platform} does not say for which C library it is")
     return Distribution(
         "", "", target, Verdict.MUSLLINUX, "There is a wheel for musl.", guess=chosen.fit is Fit.LINUX,
-        file=chosen.file.name, evidence=tuple(evidence),
+        file=chosen.file.name, address=chosen.file.url, evidence=tuple(evidence),
     )  # fmt: skip
 
 
