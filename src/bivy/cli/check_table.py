@@ -150,8 +150,8 @@ def _details(row: Row, *, verbose: bool) -> list[str]:
     if row.verdict is Verdict.COMPILE and (needs := spell_needs(row.needs)):
         lines.append(f"needs {needs}")
     if verbose:
-        lines += [f"its build requires {need.name}" for need in row.needs if need.kind == "build"]
         lines += [f"takes {file}" for file in row.files]
+    if verbose or row.verdict in (Verdict.IMPOSSIBLE, Verdict.UNKNOWN):
         lines += row.evidence
     return [plain(line.expandtabs(4), keep="") for line in lines]
 

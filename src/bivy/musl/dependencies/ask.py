@@ -36,18 +36,18 @@ class Terms:
         cache: bivy's cache folder.
         wheels: Folders with wheels (``--find-links``).
         offline: Whether nothing may be fetched.
-        index: The package index that is asked in the place of the one that uv or pip is set up with; empty for that.
         wanted: Which extras and groups of a project or lock are installed.
         timeout: Seconds for the resolver.
+        index: The package index that is asked in the place of the one that uv or pip is set up with; empty for that.
     """
 
     targets: tuple[Target, ...]
     cache: Path
     wheels: tuple[Path, ...] = ()
     offline: bool = False
-    index: str = ""
     wanted: Wanted = PLAIN
     timeout: float = _TIMEOUT
+    index: str = ""
 
 
 def ask_requirements(requirements: Sequence[str], terms: Terms) -> Resolution:

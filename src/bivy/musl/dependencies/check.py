@@ -401,7 +401,7 @@ def _fitting(target: Target, chosen: Chosen) -> Distribution:
     kind = kinds.get(chosen.tag.abi, "for this version of Python")
     if chosen.tag.abi.endswith("t"):
         kind = "for the free-threaded Python"
-    evidence = [f"{chosen.file.name}, {kind}"]
+    evidence = [f"it is {kind}"]
     if chosen.fit is Fit.LINUX:
         evidence.append(f"its tag {chosen.tag.platform} does not say for which C library it is")
     return Distribution(
