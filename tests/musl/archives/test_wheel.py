@@ -168,7 +168,7 @@ def test_a_method_of_compression_that_wheels_do_not_use_is_a_problem(method: int
 
 
 @pytest.mark.parametrize(
-    ("announced", "kind"), [(1, "more bytes"), (len(ELF) + 50, "fewer bytes"), (1 << 31, "too large")]
+    ("announced", "kind"), [(1, "more bytes"), (len(ELF) + 50, "fewer bytes"), ((1 << 31) + 1, "too large")]
 )
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_size_that_lies_is_a_problem_in_both_directions(announced: int, kind: str, method: int) -> None:
@@ -199,6 +199,20 @@ def test_many_members_together_are_not_blown_up_either() -> None:
     wheel = wheel_of(content, bounds=Bounds(total=5 << 20))
     assert len(list(wheel.binaries())) == 4
     assert "those before them have more bytes than bivy reads" in messages(wheel)
+
+
+def test_more_than_any_wheel_shrinks_is_not_blown_up_either() -> None:
+    content = make_wheel({f"demo/_{number}.so": ELF + bytes(32 << 20) for number in range(10)})
+    assert len(content) < 1 << 20
+    wheel = wheel_of(content)
+    wheel.check_contents()
+    assert "those before them have more bytes than bivy reads" in messages(wheel)
+
+
+def test_a_file_that_was_read_is_not_read_again() -> None:
+    wheel = wheel_of(make_wheel({"demo/_fast.so": ELF + bytes(3 << 20)}), bounds=Bounds(total=4 << 20))
+    assert len(list(wheel.binaries())) == 1
+    assert whole(wheel) == ""
 
 
 def test_members_that_share_bytes_are_a_problem() -> None:

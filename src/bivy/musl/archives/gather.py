@@ -110,12 +110,12 @@ class Gathered:
     def __post_init__(self) -> None:
         self.faults = Faults(self.where)
 
-    def meet(self, path: str, limit: int, read: Callable[[int], bytes] | None) -> None:
+    def meet(self, path: str, size: int, read: Callable[[int], bytes] | None) -> None:
         """Take note of a member, and keep its content where that says something.
 
         Args:
             path: Its path as in the archive.
-            limit: How many bytes it announces.
+            size: How many bytes it announces.
             read: Returns its content, up to so many bytes; ``None`` for what is no file.
         """
         self.members += 1
@@ -140,7 +140,7 @@ class Gathered:
             return
         self._note_name(rest)
         if self._is_wanted(rest):
-            if limit > _limit_of(rest):
+            if size > _limit_of(rest):
                 self.faults.add("files that are too large to be read", path)
             else:
                 self.files[top, rest] = read(_limit_of(rest))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from bivy.errors import BivyError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _ELF = b"\x7fELF"
 _TAG_FILE_LIMIT = 1 << 16
 _MOST_TAGS = 5000
+_NO_LIMIT = 1 << 62  # but that of the archive's bounds
 _LIKELY_BINARY = re.compile(r"\.(so|node|bin|elf|exe)(\.[^/]*)?$|(^|/)(bin|sbin|libexec|scripts)/[^/.]+$")
 
 
@@ -90,6 +91,7 @@ class Wheel:
     _zip: Zip
     _record: Mapping[str, Line]
     _faults: Faults
+    _compared: set[str] = field(default_factory=set)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -130,21 +132,23 @@ class Wheel:
             try:
                 if self._zip.start(path, len(_ELF)) != _ELF:
                     continue
-                content = self._read(path, 1 << 30)
+                content = self._read(path, _NO_LIMIT)
             except UnreadableError as fault:
                 self._faults.add(fault.kind, path)
                 continue
             yield path, content
 
     def check_contents(self) -> None:
-        """Read every file, and note in `problems` what cannot be read or differs from RECORD.
+        """Read every file that was not read yet, and note in `problems` what cannot be read or differs from RECORD.
 
         A remote wheel is fetched whole by this.
         """
         for member in self.members:
+            if member.path in self._compared:
+                continue
             digest = Digest(self._record.get(member.path))
             try:
-                for chunk in self._zip.chunks(member.path, 4 << 30):
+                for chunk in self._zip.chunks(member.path, _NO_LIMIT):
                     digest.update(chunk)
             except UnreadableError as fault:
                 self._faults.add(fault.kind, member.path)
@@ -159,6 +163,7 @@ class Wheel:
         return content
 
     def _compare(self, path: str, digest: Digest) -> None:
+        self._compared.add(path)
         if digest.differs:
             self._faults.add(
                 "files whose content is not what RECORD says",

@@ -27,6 +27,8 @@ _CHUNK = 1 << 18
 _LOCAL_HEADER = 30
 _ENCRYPTED = 0x1
 _ENDLESS = 1 << 62
+_USUAL_RATIO = 200
+_ALWAYS_READ = 256 << 20
 _READ_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What zipfile raises for bytes that make no sense, as fuzzing found it.
 _DAMAGE = (
@@ -54,14 +56,15 @@ class Bounds:
     """How much is read of one archive at most.
 
     Attributes:
-        total: Bytes of all members together, unpacked and as often as they are read.
+        total: Bytes of all members together, unpacked and as often as they are read; of a small zip archive fewer (256
+            MB and 200 times its own size), since no wheel shrinks so much.
         largest: Bytes of one member, unpacked.
         members: How many members there may be.
         directory: Bytes of the list of members.
     """
 
-    total: int = 4 << 30
-    largest: int = 1 << 30
+    total: int = 16 << 30
+    largest: int = 2 << 30
     members: int = 500_000
     directory: int = 64 << 20
 
@@ -117,7 +120,7 @@ class Zip:
         self._archive = archive
         self._bounds = bounds
         self._expect = getattr(file, "expect", None)
-        self._spent = 0
+        self._left = min(bounds.total, _ALWAYS_READ + _USUAL_RATIO * file.seek(0, 2))
         self._infos = {info.filename: info for info in archive.infolist() if not info.filename.endswith("/")}
         self.members = tuple(Member(path, info.file_size, info.compress_size) for path, info in self._infos.items())
 
@@ -144,8 +147,8 @@ class Zip:
             size = 0
             while chunk := _read(file, _CHUNK):
                 size += len(chunk)
-                self._spent += len(chunk)
-                if self._spent > self._bounds.total:
+                self._left -= len(chunk)
+                if self._left < 0:
                     raise UnreadableError(TOO_MUCH)
                 if size > info.file_size:
                     raise UnreadableError(LONGER)
