@@ -99,7 +99,7 @@ def test_an_older_version_with_a_wheel_is_offered_for_one_that_is_compiled(
     shelf.sdist("fast", "1.0", {"pyproject.toml": SETUPTOOLS, "setup.py": _EXTENSION, "fast.c": ""})
     found = verdict(ask("fast"), "fast")
     assert (found.verdict, found.version) == (Verdict.COMPILE, "1.0")
-    assert "Or use fast==0.9, which has a wheel for musl." in found.advice
+    assert "Or use fast==0.9, which has a wheel for musl, if nothing else rules it out." in found.advice
 
 
 def test_a_source_archive_of_rust_needs_its_compiler(shelf: Shelf, ask: Callable[..., Part]) -> None:

@@ -346,7 +346,9 @@ class _Check:
                 nearest = self._nearest(package.name, package.place, target, wheel=True)
             if nearest and nearest[0] != package.version:
                 evidence.append(f"{nearest[0]} has {nearest[1].file.name}")
-                advice.append(f"Or use {package.name}=={nearest[0]}, which has a wheel for musl.")
+                advice.append(
+                    f"Or use {package.name}=={nearest[0]}, which has a wheel for musl, if nothing else rules it out."
+                )
         return Distribution(
             "", "", target, verdict, build.why, guess=build.guess, file=file.name, address=file.url,
             evidence=tuple(evidence), needs=build.needs, advice=(*advice, *_substitute(package.name)),
