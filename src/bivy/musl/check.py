@@ -23,10 +23,11 @@ from bivy.musl.dependencies import (
     ask_project,
     ask_requirements,
     ask_requirements_file,
+    ask_requires_dist,
     check_distributions,
     read_lock,
 )
-from bivy.musl.dependencies.lock import Edge, File, Locked, Origin
+from bivy.musl.dependencies.lock import Edge, File, Locked, Origin, normalised
 from bivy.musl.dependencies.wheels import check_wheels
 from bivy.musl.installed import read_installed
 from bivy.musl.render.summary import spell_counts
@@ -140,7 +141,7 @@ class _Asking:
             self.cache,
             wheels=question.wheels,
             offline=question.offline,
-            wanted=Wanted(frozenset(question.extras), frozenset(question.groups)),
+            wanted=Wanted(frozenset(map(normalised, question.extras)), frozenset(map(normalised, question.groups))),
             index=question.index,
         )
 
@@ -203,8 +204,8 @@ class _Asking:
 
     def _archive(self, path: Path, name: str, version: str, requires: Sequence[str]) -> Part:
         """Ask about an archive on this machine, just as it is, and about all that it requires."""
-        wanted = tuple(_required(requires, self.question.extras, self.question.targets))
-        below = _kept(str(path), lambda: self.requirements(wanted)) if wanted else Part()
+        asking = self.question.extras, self.terms
+        below = _kept(str(path), lambda: self.resolved(ask_requires_dist(requires, *asking)))
         asked = tuple(sorted({one.name for one in below.distributions if one.asked}))
         own = Locked(name, version, Origin.PATH, str(path), (File(path.name, str(path)),))
         part = self.resolved(Resolution(Lock((own,), (Edge(name),))))
@@ -228,20 +229,6 @@ def _problem(name: str, fault: Exception) -> Problem:
     if isinstance(fault, OSError):
         return Problem(str(fault.filename or name), str(fault.strerror or fault))
     return Problem(name, str(fault), getattr(fault, "hint", None) or "")
-
-
-def _required(texts: Sequence[str], extras: Sequence[str], targets: Sequence[Target]) -> Iterator[str]:
-    """Return what an archive requires with some of its extras, whose markers are then settled (PEP 508, ``extra``)."""
-    from packaging.requirements import Requirement
-
-    for text in texts:
-        requirement = Requirement(text)
-        marker = requirement.marker
-        if marker is None or "extra" not in str(marker):
-            yield text
-        elif any(marker.evaluate({**target.markers, "extra": extra}) for target in targets for extra in extras):
-            requirement.marker = None
-            yield str(requirement)
 
 
 def _libraries(folder: Path) -> Iterator[Path]:

@@ -308,10 +308,13 @@ def _tags(raw: bytes, faults: Faults) -> frozenset[Tag]:
         if field.strip().lower() != "tag":
             continue
         value = value.strip()
-        if value.count("-") != 2 or not _few_tags(value) or len(found) > _MOST_TAGS:
+        tags: frozenset[Tag] = frozenset()
+        if value.count("-") == 2 and _few_tags(value) and len(found) <= _MOST_TAGS:
+            with contextlib.suppress(ValueError):  # newer versions of packaging refuse tags that are none
+                tags = parse_tag(value)
+        if not tags:
             faults.add("tags in WHEEL that cannot be read", value)
-            continue
-        found |= parse_tag(value)
+        found |= tags
     if not found:
         faults.add("WHEEL has no tags")
     return frozenset(found)

@@ -138,7 +138,10 @@ def _fit(tag: Tag) -> Fit:
 def _tags(triple: str) -> frozenset[Tag]:
     from packaging.tags import parse_tag
 
-    return parse_tag(triple)
+    try:
+        return parse_tag(triple)
+    except ValueError:  # newer versions of packaging refuse tags that are none
+        return frozenset()
 
 
 @functools.cache
