@@ -535,3 +535,23 @@ def test_reading_writes_nothing_to_disk(sdist: Callable[..., Sdist], tmp_path: P
     sdist(make_sdist({"a.c": b""}, tar_member("../outside", b"x")))
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
     assert not (tmp_path.parent / "outside").exists()
+
+
+def test_what_a_hook_runs_is_read_like_a_setup_script(sdist: Callable[..., Sdist]) -> None:
+    files = {
+        "pyproject.toml": backend("hatchling.build", "hatchling", more=HOOK),
+        "hatch_build.py": b"import subprocess\nsubprocess.run(['python', '_setup.py'])",
+        "_setup.py": b"setup(ext_modules=[Extension('a', ['a.c'], libraries=['z'])])",
+    }
+    found = sdist(make_sdist(files))
+    assert found.extension_modules is True
+    assert "z" in found.libraries
+
+
+def test_a_script_that_no_hook_runs_says_nothing(sdist: Callable[..., Sdist]) -> None:
+    files = {
+        "pyproject.toml": backend("hatchling.build", "hatchling"),
+        "hatch_build.py": b"subprocess.run(['python', '_setup.py'])",
+        "_setup.py": b"setup(ext_modules=[Extension('a', ['a.c'])])",
+    }
+    assert sdist(make_sdist(files)).extension_modules is False

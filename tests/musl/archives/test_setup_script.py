@@ -70,6 +70,25 @@ def test_libraries_are_those_that_linux_would_link(source: str, libraries: list[
         ("try:\n    build()\nexcept CompileError:\n    log()\n    sys.exit(1)", False),
         ("try:\n    build()\nexcept CompileError:\n    if wanted:\n        raise\n    log()", True),
         ("try:\n    import cython\nexcept ImportError:\n    pass", False),
+        ("try:\n    setup(ext_modules=[a])\nexcept SystemExit:\n    setup()", True),
+        ("def plain():\n    setup()\ntry:\n    setup(ext_modules=[a])\nexcept Exception:\n    plain()", True),
+        ("try:\n    setup(ext_modules=[a])\nexcept Exception:\n    print('failed')", False),
+        (
+            "class A(build_ext):\n  def run(self):\n    try:\n      super().run()\n    except Exception:\n      log()",
+            True,
+        ),
+        (
+            "class A(build_ext):\n  def run(self):\n    try:\n      super().run()\n    except:\n      raise",
+            False,
+        ),
+        (
+            "class A(build_ext):\n  def run(self):\n    try:\n      look()\n    except Exception:\n      log()",
+            False,
+        ),
+        (
+            "class A(install):\n  def run(self):\n    try:\n      super().run()\n    except Exception:\n      log()",
+            False,
+        ),
     ],
 )
 def test_a_build_that_goes_on_without_a_compiler_is_recognised(source: str, optional: bool) -> None:

@@ -163,7 +163,7 @@ def _conclude(gathered: Gathered, traffic: Traffic) -> Sdist:
     backend, build_requires = _build_system(project, faults)
     if gathered.content("pyproject.toml") is None and not gathered.complete:  # there may be one further on
         backend, build_requires = "", ()
-    scripts = _scripts(gathered)
+    scripts = _scripts(gathered, project)
     known_from: dict[str, str] = {**gathered.languages, **gathered.tools}
     libraries: dict[str, None] = {}
     found_languages = dict.fromkeys(gathered.languages)
@@ -259,10 +259,10 @@ def _build_system(project: dict[str, Any], faults: Faults) -> tuple[str, tuple[s
     return (backend if isinstance(backend, str) else _LEGACY_BACKEND), requires
 
 
-def _scripts(gathered: Gathered) -> dict[str, Script]:
-    """Return what is in ``setup.py``, and in the modules beside it that it imports."""
+def _scripts(gathered: Gathered, project: dict[str, Any]) -> dict[str, Script]:
+    """Return what is in ``setup.py`` or a backend's hook, and in the files beside it that it imports or may run."""
     found: dict[str, Script] = {}
-    ahead = ["setup.py"]
+    ahead = ["setup.py", *_hook_files(project)]
     while ahead and len(found) < _MOST_SCRIPTS:
         name = ahead.pop(0)
         source = gathered.content(name)
@@ -274,7 +274,23 @@ def _scripts(gathered: Gathered) -> dict[str, Script]:
             continue
         found[name] = script
         ahead += [f"{module}.py" for module in script.imports]
+        if name != "setup.py":
+            ahead += script.scripts
     return found
+
+
+def _hook_files(project: dict[str, Any]) -> list[str]:
+    """Return the programs of the project's own that its backend runs while it builds (hatchling, Poetry, PDM)."""
+    hatch = _table(project, "tool", "hatch", "build")
+    files = []
+    for table in (hatch, _table(hatch, "targets", "wheel")):
+        custom = _table(table, "hooks").get("custom")
+        if isinstance(custom, dict):
+            files.append(custom.get("path", "hatch_build.py"))
+    poetry = _table(project, "tool", "poetry").get("build")
+    files.append(poetry.get("script") if isinstance(poetry, dict) else poetry)
+    files.append(_table(project, "tool", "pdm", "build").get("custom-hook"))
+    return [file for file in files if isinstance(file, str)]
 
 
 def _requires(metadata: Metadata | None, project: dict[str, Any], faults: Faults) -> tuple[tuple[str, ...], bool]:
@@ -318,6 +334,8 @@ def _compiles(
         return False
     for prefix, keys in _HOOKS.items():
         if engine.startswith(prefix):
+            if any(script.extensions for name, script in scripts.items() if name != "setup.py"):
+                return True
             return None if _has_hooks(_table(project, "tool", *keys)) or compilers else False
     return None
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 _KEYWORDS = {"ext_modules", "cffi_modules", "rust_extensions", "cmake_source_dir", "cmake_install_dir", "cmake_args"}
 _EXTENSION = re.compile(r"(.*Extension|cythonize|mypycify|intree_extensions|CFFIBuild)")
 _LIBRARIES = re.compile(r"(.*_)?lib(rarie)?s", re.IGNORECASE)
 _LIBRARY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}")
 _CONFIG_TOOL = re.compile(r"pkgconf|[a-z0-9_+.]{1,40}-config|(pg|mysql|mariadb)_config")
+_SCRIPT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}\.py")
 _OTHER_PLATFORMS = re.compile(r"win32|win|nt|windows|darwin|cygwin|mingw.*|macos.*|msvc|aix.*|sunos.*", re.IGNORECASE)
 _TOLERATED = {
     "BuildFailed",
@@ -26,6 +28,9 @@ _TOLERATED = {
     "DistutilsExecError",
     "DistutilsPlatformError",
 }
+# What a failed build comes to, in which a compiler's fault is among others.
+_ANYTHING = {"", "BaseException", "Exception", "SystemExit"}
+_BUILD_METHODS = {"build_extension", "build_extensions", "run"}
 _FILTERS = threading.Lock()
 
 
@@ -40,6 +45,7 @@ class Script:
         tools: Programs that tell where libraries are: ``pkg-config``, ``xml2-config``.
         requires: Distributions that it wants for building (``setup_requires``).
         imports: Modules that it imports, of which some may be beside it.
+        scripts: Names of Python files that it mentions, since it may run them.
     """
 
     extensions: bool | None = False
@@ -48,6 +54,7 @@ class Script:
     tools: dict[str, None] = field(default_factory=dict)
     requires: dict[str, None] = field(default_factory=dict)
     imports: dict[str, None] = field(default_factory=dict)
+    scripts: dict[str, None] = field(default_factory=dict)
 
 
 def read_script(source: bytes) -> Script | None:
@@ -61,6 +68,7 @@ def read_script(source: bytes) -> Script | None:
     found = Script()
     for node in _walk(tree):
         _look(node, found)
+    found.optional |= _sets_up_once_more(tree)
     return found
 
 
@@ -113,16 +121,55 @@ def _look(node: ast.AST, found: Script) -> None:
         case ast.ClassDef():
             if any(_EXTENSION.fullmatch(_name(base)) for base in node.bases):
                 found.extensions = found.extensions or None
-        case ast.ExceptHandler(type=ast.expr() as kind, body=body):
-            tolerated = any(_name(part) in _TOLERATED for part in ast.walk(kind))
-            found.optional |= tolerated and not any(_gives_up(statement) for statement in body)
+            if any(_name(base).endswith("build_ext") for base in node.bases):
+                found.optional |= _goes_on(node)
+        case ast.ExceptHandler():
+            found.optional |= _swallows(node, _TOLERATED)
         case ast.Constant(value=str() as text):
             if _CONFIG_TOOL.fullmatch(text):
                 found.tools[text] = None
+            if _SCRIPT.fullmatch(text):
+                found.scripts[text] = None
         case ast.Import():
             found.imports.update((alias.name.partition(".")[0], None) for alias in node.names)
         case ast.ImportFrom(module=str() as module):
             found.imports[module.partition(".")[0]] = None
+
+
+def _goes_on(command: ast.ClassDef) -> bool:
+    """Tell whether a ``build_ext`` of the script's own goes on where the one that it builds on fails."""
+    methods = [node for node in command.body if isinstance(node, ast.FunctionDef) and node.name in _BUILD_METHODS]
+    return any(
+        _calls(attempt.body, _BUILD_METHODS) and any(_swallows(handler, _ANYTHING) for handler in attempt.handlers)
+        for method in methods
+        for attempt in ast.walk(method)
+        if isinstance(attempt, ast.Try)
+    )
+
+
+def _sets_up_once_more(tree: ast.Module) -> bool:
+    """Tell whether the script calls ``setup`` again, by itself or in functions of its own, where that has failed."""
+    functions = {
+        node.name for node in tree.body if isinstance(node, ast.FunctionDef) and _calls(node.body, {"setup"})
+    } | {"setup"}
+    return any(
+        _calls(attempt.body, functions)
+        and any(_swallows(handler, _ANYTHING) and _calls(handler.body, functions) for handler in attempt.handlers)
+        for attempt in ast.walk(tree)
+        if isinstance(attempt, ast.Try)
+    )
+
+
+def _calls(body: Iterable[ast.stmt], names: AbstractSet[str]) -> bool:
+    return any(
+        isinstance(node, ast.Call) and _name(node.func) in names for statement in body for node in ast.walk(statement)
+    )
+
+
+def _swallows(handler: ast.ExceptHandler, kinds: AbstractSet[str]) -> bool:
+    """Tell whether a handler takes one of some kinds of fault, and goes on."""
+    told = {_name(part) for part in ast.walk(handler.type)} if handler.type else {""}
+    return bool((told - {""} or told) & kinds) and not any(_gives_up(statement) for statement in handler.body)
 
 
 def _gives_up(statement: ast.stmt) -> bool:

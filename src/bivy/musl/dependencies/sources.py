@@ -29,7 +29,7 @@ _LIMIT: Final = 8 << 20
 """Bytes of a source archive that are fetched at most."""
 _LITTLE: Final = 3 << 20
 """The same where bivy's list says what it is."""
-_KEPT: Final = 1
+_KEPT: Final = 2
 """Goes up when what is kept of a source archive changes."""
 
 
