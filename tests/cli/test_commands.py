@@ -20,6 +20,7 @@ from bivy.rootfs.tree import Tree
 
 OWN = build_machine()
 FOREIGN, OTHER = [arch for arch in (ARCHES["ppc64le"], ARCHES["riscv64"], ARCHES["s390x"]) if arch is not OWN][:2]
+COMMANDS = ("build", "run", "check", "inspect", "images", "repo", "cache", "completion")
 
 
 @pytest.fixture
@@ -48,11 +49,11 @@ def refusal(*words: str) -> str:
 
 def test_help_names_every_command_in_the_order_in_which_they_are_met() -> None:
     said = bivy("--help").stdout
-    places = [said.index(f"  {name} ") for name in ("build", "run", "inspect", "images", "repo", "cache", "completion")]
+    places = [said.index(f"  {name} ") for name in COMMANDS]
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("command", ["build", "run", "inspect", "images", "repo", "cache", "completion"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     done = bivy(command, "--help")
     assert done.returncode == 0

@@ -20,6 +20,7 @@ PARTS = {
     "images": "which image came from which inputs",
     "layers": "layers, compressed",
     "alpine": "indexes and packages of Alpine's",
+    "check": "what indexes and source archives say",
     "roots": "images unpacked for bivy run",
     "runtime": "the compiler's runtime for each target",
     "logs": "logs of builds",
