@@ -1,0 +1,1 @@
+"""A Python project becomes an image, one storey higher than the base, without a Dockerfile."""
