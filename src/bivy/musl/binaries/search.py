@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bivy.musl.binaries.data import is_musl_itself
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from bivy.elf import Elf
 
-# A file that brings along more than this many is a loop of a tree's links.
-_MOST_LIBRARIES = 4096
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,18 @@ class Loaded:
         others: The libraries that are there beside the files, as far as their symbols are known.
         whole: Whether nothing is lacking, neither to the file nor to what it brings along.
         complete: Whether all symbols are known that they have together.
-        lacking: The names of libraries that the file itself needs and that are nowhere.
+        steps: How many places were looked into.
+        cut_short: Whether there were more to look into than was allowed.
+        lacking: The names of the libraries that are nowhere, by the place of the file that needs them.
     """
 
     files: tuple[str, ...]
     others: tuple[Elf, ...]
     whole: bool
     complete: bool
-    lacking: tuple[str, ...]
+    lacking: Mapping[str, tuple[str, ...]]
+    steps: int = 0
+    cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,63 +91,79 @@ class _Node:
             node = node.parent
 
 
-def load(files: Files, place: str) -> Loaded:
-    """Find out what a file brings along, breadth first, as musl's loader does."""
+def load(files: Files, place: str, *, most: int) -> Loaded:
+    """Find out what a file brings along, breadth first, as musl's loader does.
+
+    Args:
+        files: What there is.
+        place: The file's place.
+        most: How many places are looked into, before the rest is left out.
+    """
     elf = files.read(place)
     if elf is None:
-        return Loaded((), (), whole=False, complete=False, lacking=())
+        return Loaded((), (), whole=False, complete=False, lacking={})
     nodes = [_Node(elf, place, place, None)]
-    names: set[str] = set()
+    names: dict[str, bool] = {}
     places = {place}
+    lacking: dict[str, list[str]] = {}
     whole = complete = True
-    lacking: list[str] = []
+    steps = 0
     for node in nodes:
+        folders = _folders(files, node)
         for name in node.elf.needed:
-            if name in names or is_musl_itself(name):
+            known = names.get(name, is_musl_itself(name))
+            if known:
                 continue
-            found = _find(files, name, node)
-            if isinstance(found, Library):
-                names.add(name)
-                if found.elf is None:
-                    complete = False
-                else:
-                    nodes.append(_Node(found.elf, "", "", node))
-                continue
-            other = files.find(found) if found else ""
-            read = files.read(other) if other else None
-            if read is None:
+            steps += len(folders) + 1
+            if steps > most:
+                return Loaded(
+                    tuple(node.place for node in nodes if node.place), (), whole=False, complete=False,
+                    lacking=_each_once(lacking), steps=steps, cut_short=True,
+                )  # fmt: skip
+            found = _find(files, name, folders)
+            names[name] = found is not None
+            if found is None:
                 whole = complete = False
-                if node is nodes[0]:
-                    lacking.append(name)
-                continue
-            names.add(name)
-            if other not in places and len(nodes) < _MOST_LIBRARIES:
-                places.add(other)
-                nodes.append(_Node(read, found, other, node))
+                lacking.setdefault(node.place, []).append(name)
+            elif isinstance(found, Library):
+                complete = complete and found.elf is not None
+                nodes += [_Node(found.elf, "", "", node)] if found.elf else []
+            elif found.place not in places:
+                places.add(found.place)
+                nodes.append(replace(found, parent=node))
     return Loaded(
         tuple(node.place for node in nodes if node.place),
         tuple(node.elf for node in nodes if not node.place),
-        whole,
-        complete,
-        tuple(dict.fromkeys(lacking)),
-    )
+        whole, complete, _each_once(lacking), steps,
+    )  # fmt: skip
 
 
-def _find(files: Files, name: str, node: _Node) -> str | Library:
-    """Return the path where a library lies, or what is known of it; an empty one where it is not found."""
+def _each_once(names: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {place: tuple(dict.fromkeys(those)) for place, those in names.items()}
+
+
+def _folders(files: Files, node: _Node) -> list[str]:
+    """Return the folders that the loader searches for what a file needs, each once: its own, those that led to it."""
+    return list(dict.fromkeys([*(folder for above in node.chain() for folder in _search_path(above)), *files.system]))
+
+
+def _find(files: Files, name: str, folders: list[str]) -> _Node | Library | None:
+    """Return the file or library of a name, where there is one."""
     if "/" in name:
-        return _rooted(name) if name.startswith("/") and files.find(_rooted(name)) else files.outside(name) or ""
-    if len(name) > 255:
-        return ""
-    folders = [folder for above in node.chain() for folder in _search_path(above)]
-    for folder in (*folders, *files.system):
-        path = posixpath.normpath(posixpath.join(folder, name))
-        if files.find(path):
-            return path
-    outside = files.outside(name)
-    if outside:
-        return outside
-    return files.names.get(name, ("",))[0] if files.loose else ""
+        return _node(files, _rooted(name)) if name.startswith("/") else None
+    if len(name) > _LONGEST_NAME:
+        return None
+    for folder in folders:
+        node = _node(files, posixpath.normpath(posixpath.join(folder, name)))
+        if node:
+            return node
+    return files.outside(name) or (_node(files, files.names.get(name, ("",))[0]) if files.loose else None)
+
+
+def _node(files: Files, path: str) -> _Node | None:
+    place = files.find(path) if path else ""
+    elf = files.read(place) if place else None
+    return _Node(elf, path, place, None) if elf else None
 
 
 def _search_path(node: _Node) -> list[str]:
