@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.musl.dependencies.shelf import Shelf, make_sdist, make_wheel, serve_shelf
+from tests.elves import Linker
+from tests.musl.dependencies.shelf import Shelf, Shelved, make_sdist, make_wheel, serve_shelf
 
 MUSL = "cp314-cp314-musllinux_1_2_x86_64"
 GLIBC = "cp314-cp314-manylinux_2_28_x86_64"
@@ -178,6 +179,21 @@ def test_the_reports_are_written_whole_and_say_the_same(desk: Desk) -> None:
     page = (desk.folder / "out/report.html").read_text()
     assert "closed" in page
     assert done.stdout.rstrip().splitlines()[-1].rstrip(".") in page
+
+
+def test_the_binaries_of_wheels_are_read_where_that_is_asked_for(desk: Desk) -> None:
+    linker = Linker(desk.folder)
+    library = linker.link("_native.so", "void getcontext(void); void use(void) {getcontext();}", needs=[linker.glibc()])
+    name = f"liar-1.0-{MUSL}.whl"
+    files = {"liar/_native.so": library.read_bytes()}
+    desk.index.projects["liar"] = [Shelved(name, make_wheel("liar", "1.0", MUSL, files=files))]
+    assert desk.check("--arch", "x86_64", "liar").returncode == 0
+    status, report = desk.answer("--deep", "liar")
+    assert status == 1
+    found = report["findings"]
+    assert isinstance(found, list)
+    assert {one["path"] for one in found} >= {f"{name}:liar/_native.so"}
+    assert any("getcontext" in line for one in found for line in one["evidence"])
 
 
 def test_quiet_is_the_answer_alone(desk: Desk) -> None:
