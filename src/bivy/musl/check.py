@@ -160,7 +160,7 @@ class _Asking:
     def project(self, path: Path) -> Part:
         folder = path if path.is_dir() else path.parent
         part = _kept(str(path), lambda: self.resolved(ask_project(folder, self.terms)))
-        return part + self.code(folder) + self._own_libraries(folder)
+        return part + self.code(folder) + _kept(str(folder), lambda: self._own_libraries(folder))
 
     def code(self, path: Path) -> Part:
         return check_code([path], targets=self.question.targets)
@@ -221,7 +221,7 @@ def _kept(name: str, answer: Callable[[], Part]) -> Part:
     """Get a part of an answer; a fault becomes a problem, and what else there is to say is said."""
     try:
         return answer()
-    except BivyError as fault:
+    except (BivyError, OSError) as fault:
         return Part(problems=(_problem(name, fault),))
 
 
