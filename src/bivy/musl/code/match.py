@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bivy.musl.code import matchers
-from bivy.musl.code.commands import RUNNERS, Run, runs
+from bivy.musl.code.commands import LONGEST, RUNNERS, Run, runs
 from bivy.musl.code.names import UNKNOWN, Scope, constant, is_starred, resolve, text
 from bivy.musl.code.reach import Place, own_lines, reached
 
@@ -215,7 +215,7 @@ def _imports(modules: list[str], index: _Index) -> Iterator[tuple[CodeRule, str,
 
 
 def _texts(kind: str, told: str, index: _Index, image: ImageFacts) -> Iterator[tuple[CodeRule, str, str]]:
-    for rule, match in index.kinds.get(kind, ()):
+    for rule, match in index.kinds.get(kind, ()) if len(told) <= LONGEST else ():
         found = _pattern(match.matches).search(told)
         if found:
             yield from _decided(rule, match, _found(found), found[0], image)
