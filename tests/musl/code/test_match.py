@@ -19,6 +19,7 @@ FOUND = {
     "def f(when):\n    return f'{when:%l:%M}'": "strftime-directive",
     "def f(when):\n    return format(when, '%^a')": "strftime-directive",
     "FORMAT = '%-l'\ndef f(when):\n    return when.strftime(FORMAT)": "strftime-directive",
+    "import datetime, pandas\ndatetime.datetime.now().strftime('%k')": "strftime-directive",
     "import os\nos.environ.setdefault('TZ', 'CET-1CEST')": "time-zone-without-rule",
     "import subprocess\nsubprocess.run(['ls'], env={'TZ': 'PST8PDT'})": "time-zone-without-rule",
     "def test(monkeypatch):\n    monkeypatch.setenv('TZ', 'EST5EDT')": "time-zone-without-rule",
@@ -96,6 +97,8 @@ NOT_FOUND = [
     "f'{1:%}' + f'{1:.1%}' + format(1, '%')",
     "import sys\nsys.setrecursionlimit(10_000)\ndef f(n):\n    sys.setrecursionlimit(n)",
     "import ctypes\nctypes.CDLL('libc.so.6').free(0); ctypes.CDLL('kernel32.dll'); ctypes.CDLL('./libown.so')",
+    "import pandas as pd\npd.Period('2026').strftime('%q'); x.dt.strftime('%l')\ndef f(x):\n    x.strftime('%l')",
+    "import locale\nlocale.setlocale(locale.LC_ALL, 'German_Germany.1252')",
     "import zoneinfo\nzoneinfo.ZoneInfo('America/Argentina/Buenos_Aires')",
 ]
 
