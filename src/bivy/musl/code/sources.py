@@ -25,6 +25,7 @@ LARGEST = 8_000_000
 """Bytes of the largest file that is read: larger ones are data that somebody wrote as code."""
 
 SUFFIXES = (".py", ".pyw")
+_ENCODING = "save it as UTF-8, or declare its encoding in the first line (PEP 263)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,9 @@ def read_source(path: Path, shown: str) -> Source | Problem:
         return Problem(shown, f"it is larger than {LARGEST // 1_000_000} MB, and was not read", "name it by itself")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except SyntaxError as error:
+        return Problem(shown, f"its encoding cannot be told: {error.msg}", _ENCODING)
+    try:
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -122,7 +126,7 @@ def read_source(path: Path, shown: str) -> Source | Problem:
         return _unparsed(shown, f"line {error.lineno}: {error.msg}" if error.lineno else error.msg)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return Problem(shown, f"around line {line}: it is not {error.encoding}", "declare its encoding (PEP 263)")
+        return Problem(shown, f"around line {line}: it is not {error.encoding}", _ENCODING)
     except ValueError as error:  # null bytes, before 3.12
         return _unparsed(shown, str(error))
     except (RecursionError, MemoryError):
