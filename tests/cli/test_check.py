@@ -97,7 +97,7 @@ def test_requirements_are_resolved_together(desk: Desk) -> None:
 
 def test_a_project_is_asked_about_where_nothing_is_named(desk: Desk) -> None:
     desk.write("pyproject.toml", '[project]\nname = "own"\nversion = "1"\ndependencies = ["pure"]\n')
-    desk.write("own/main.py", "import time\n\nprint(time.strftime('%-d'))\nimport nis\n")
+    desk.write("own/main.py", "import time\n\nprint(time.strftime('%k'))\nimport nis\n")
     status, report = desk.answer()
     assert {one["name"] for one in report["distributions"]} == {"pure", "fast"}  # type: ignore[attr-defined]
     places = {(one["path"], one["line"]) for one in report["findings"]}  # type: ignore[attr-defined]
