@@ -297,7 +297,7 @@ def test_two_members_that_would_be_installed_as_one_are_both_looked_at(linker: L
 def test_files_that_all_need_each_other_are_followed_for_so_long_and_this_is_told(
     linker: Linker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge, "_MOST_STEPS_OF_ONE", 10)
+    monkeypatch.setattr(judge, "_PATIENCE", 100)
     stubs = [linker.link(f"stub/lib{n}.so", "int g(void) {return 0;}", f"-soname=lib{n}.so") for n in range(12)]
     files = {
         f"pkg/lib{n}.so": linker.link(f"ring/lib{n}.so", "int g(void) {return 0;}", "-rpath=$ORIGIN", needs=stubs)

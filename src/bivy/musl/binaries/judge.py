@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bivy.musl.binaries.data import glibc
 from bivy.musl.binaries.rules import alpine_packages, rules
-from bivy.musl.binaries.search import Loaded, load
+from bivy.musl.binaries.search import Loaded, Patience, load
 from bivy.musl.report import Finding, Severity
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ _GLIBC_LIBRARY = re.compile(
 # What runs on a processor; the rest (CUDA, AMDGPU, BPF) is data to the programs beside it.
 _NO_PROCESSOR = {"EM_CUDA", "EM_AMDGPU", "EM_BPF"}
 _MOST_LINES = 20
-# How many places are looked into for libraries: for one file, and for all of a set together. A thousand times what
-# large wheels take; files that all need each other are meant to take for ever.
-_MOST_STEPS_OF_ONE = 200_000
-_MOST_STEPS = 20_000_000
+# Large wheels and images take some ten thousand.
+_PATIENCE = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,7 @@ class Scene:
         platforms: The platforms that the files' wheel is tagged with; empty where they are from no wheel.
         extras: The places of files that are in a wheel for every platform, which can do without them.
         exports: The names that a file exports, by its identity; filled as they are looked up.
+        patience: How much is looked into.
     """
 
     target: Target
@@ -63,6 +62,7 @@ class Scene:
     platforms: AbstractSet[str] = frozenset()
     extras: AbstractSet[str] = frozenset()
     exports: dict[int, frozenset[str]] = field(default_factory=dict)
+    patience: Patience = field(default_factory=lambda: Patience(_PATIENCE))
 
 
 def is_for(elf: Elf, arch: Arch) -> bool:
@@ -91,13 +91,13 @@ def judge(scene: Scene) -> Judgement:
         if elf.type in ("pie", "exec", "shared") and elf.machine not in _NO_PROCESSOR
     }
     fitting = {place: elf for place, elf in loadable.items() if is_for(elf, scene.target.arch)}
-    loaded = _load_all(scene.files, fitting)
+    loaded = {place: load(scene.files, place, scene.patience) for place in fitting}
     users = _users(loaded)
-    lacking = {place: _lacking(place, loaded, users) for place in fitting}
+    lacking = {place: _lacking(place, loaded, users[place]) for place in fitting}
     at_start = {used for place, with_it in loaded.items() if _is_program(fitting[place]) for used in with_it.files}
     found = list(_other_architectures(scene, loadable, fitting))
     for place, elf in fitting.items():
-        loads = [loaded[place], *(loaded[user] for user in users.get(place, ()))]
+        loads = [loaded[place], *(loaded[user] for user in users[place])]
         found += _of_file(scene, place, elf, loads, lacking[place])
         found += _of_segments(scene, place, elf, at_start=place in at_start)
     found += _libraries(scene, {place: lacking[place] for place, elf in fitting.items() if not _is_foreign(scene, elf)})
@@ -107,33 +107,25 @@ def judge(scene: Scene) -> Judgement:
         extras.add(scene.where)
     found = [_lighter(finding) if finding.path in extras else finding for finding in found]
     found = [*_false_tag(scene, fitting, found), *found]
-    return Judgement(tuple(found), cut_short=any(with_it.cut_short for with_it in loaded.values()))
-
-
-def _load_all(files: Files, places: Iterable[str]) -> dict[str, Loaded]:
-    loaded: dict[str, Loaded] = {}
-    left = _MOST_STEPS
-    for place in places:
-        loaded[place] = load(files, place, most=min(left, _MOST_STEPS_OF_ONE))
-        left -= loaded[place].steps
-    return loaded
+    return Judgement(tuple(found), cut_short=scene.patience.left < 0)
 
 
 def _users(loaded: Mapping[str, Loaded]) -> dict[str, list[str]]:
-    users: dict[str, list[str]] = {}
+    """Return, for each file, the files that it is loaded for the sake of and that are loaded for no other's."""
+    used = {place for with_it in loaded.values() for place in with_it.files[1:]}
+    users: dict[str, list[str]] = {place: [] for place in loaded}
     for place, with_it in loaded.items():
-        for used in with_it.files[1:]:
-            users.setdefault(used, []).append(place)
+        for other in with_it.files[1:] if place not in used else ():
+            users.setdefault(other, []).append(place)
     return users
 
 
-def _lacking(place: str, loaded: Mapping[str, Loaded], users: Mapping[str, list[str]]) -> tuple[str, ...]:
+def _lacking(place: str, loaded: Mapping[str, Loaded], users: list[str]) -> tuple[str, ...]:
     """Return the libraries that a file needs and does not get.
 
     What is loaded for the sake of another file also finds its libraries where that one looks for its own.
     """
-    first = [user for user in users.get(place, ()) if user not in users] or [place]
-    return tuple(dict.fromkeys(name for one in first for name in loaded[one].lacking.get(place, ())))
+    return tuple(dict.fromkeys(name for one in users or [place] for name in loaded[one].lacking.get(place, ())))
 
 
 def _is_program(elf: Elf) -> bool:
@@ -236,23 +228,30 @@ def _unresolved(scene: Scene, elf: Elf, loads: list[Loaded]) -> list[Import]:
         and symbol.name not in scene.symbols
         and (program or not (symbol.name.startswith(("Py", "_Py")) or symbol.name in scene.hosts))
     ]
-    for exported in _exports(scene, loads):
-        if not left:
+    for exported in _exports(scene, loads) if left else ():
+        if not left or not scene.patience.spend(len(left)):
             break
         left = [symbol for symbol in left if symbol.name not in exported]
-    return left
+    return left if scene.patience.left >= 0 else []
 
 
 def _exports(scene: Scene, loads: list[Loaded]) -> Iterator[frozenset[str]]:
     """Yield the names that each file of some has, and each library beside them, each once."""
-    places = dict.fromkeys(place for loaded in loads for place in loaded.files)
-    elves = [elf for place in places if (elf := scene.files.read(place))]
-    others = {id(elf): elf for loaded in loads for elf in loaded.others}
-    for elf in (*elves, *others.values()):
-        known = scene.exports.get(id(elf))
-        if known is None:
-            known = scene.exports[id(elf)] = frozenset(symbol.name for symbol in elf.exports)
-        yield known
+    seen: set[int] = set()
+    for loaded in loads:
+        for elf in (*(scene.files.read(place) for place in loaded.files), *loaded.others):
+            if not scene.patience.spend(1):
+                return
+            if elf is not None and id(elf) not in seen:
+                seen.add(id(elf))
+                yield _names(scene, elf)
+
+
+def _names(scene: Scene, elf: Elf) -> frozenset[str]:
+    known = scene.exports.get(id(elf))
+    if known is None:
+        known = scene.exports[id(elf)] = frozenset(symbol.name for symbol in elf.exports)
+    return known
 
 
 def _is_glibcs(symbol: Import) -> bool:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from bivy.musl.binaries.data import is_musl_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from bivy.elf import Elf
 
 _LONGEST_NAME = 255
+_MOST_FOLDERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,22 @@ class Library:
     elf: Elf | None = None
 
 
+@dataclass(slots=True)
+class Patience:
+    """How much is still looked into. Files that all need each other are meant to take for ever.
+
+    Attributes:
+        left: How many more places and names.
+    """
+
+    left: int
+
+    def spend(self, count: int) -> bool:
+        """Take some off; tell whether there was as much."""
+        self.left -= count
+        return self.left >= 0
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A file with all that it brings along.
@@ -61,8 +78,6 @@ class Loaded:
         others: The libraries that are there beside the files, as far as their symbols are known.
         whole: Whether nothing is lacking, neither to the file nor to what it brings along.
         complete: Whether all symbols are known that they have together.
-        steps: How many places were looked into.
-        cut_short: Whether there were more to look into than was allowed.
         lacking: The names of the libraries that are nowhere, by the place of the file that needs them.
     """
 
@@ -71,83 +86,78 @@ class Loaded:
     whole: bool
     complete: bool
     lacking: Mapping[str, tuple[str, ...]]
-    steps: int = 0
-    cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A file or library that has been loaded, and by which it came."""
+    """A file or library that has been loaded.
+
+    Attributes:
+        elf: What it says of itself.
+        path: By which path it was found, empty for a library beside the files.
+        place: Its place, empty for a library beside the files.
+        folders: Where what it needs is searched: in its own folders, then in those of what led to it.
+    """
 
     elf: Elf
     path: str
     place: str
-    parent: _Node | None
-
-    def chain(self) -> Iterator[_Node]:
-        node: _Node | None = self
-        while node:
-            yield node
-            node = node.parent
+    folders: tuple[str, ...] = ()
 
 
-def load(files: Files, place: str, *, most: int) -> Loaded:
+def load(files: Files, place: str, patience: Patience) -> Loaded:
     """Find out what a file brings along, breadth first, as musl's loader does.
 
-    Args:
-        files: What there is.
-        place: The file's place.
-        most: How many places are looked into, before the rest is left out.
+    Where patience ends first, what has been found until then is not complete.
     """
     elf = files.read(place)
     if elf is None:
         return Loaded((), (), whole=False, complete=False, lacking={})
-    nodes = [_Node(elf, place, place, None)]
-    names: dict[str, bool] = {}
+    nodes = [_inheriting(_Node(elf, place, place), ())]
     places = {place}
+    known: set[str] = set()
     lacking: dict[str, list[str]] = {}
-    whole = complete = True
-    steps = 0
+    opaque = False
     for node in nodes:
-        folders = _folders(files, node)
+        folders = (*node.folders, *files.system)
         for name in node.elf.needed:
-            known = names.get(name, is_musl_itself(name))
-            if known:
+            if not patience.spend(1):
+                break
+            if name in known or is_musl_itself(name):
                 continue
-            steps += len(folders) + 1
-            if steps > most:
-                return Loaded(
-                    tuple(node.place for node in nodes if node.place), (), whole=False, complete=False,
-                    lacking=_each_once(lacking), steps=steps, cut_short=True,
-                )  # fmt: skip
+            patience.spend(2 * len(folders))
             found = _find(files, name, folders)
-            names[name] = found is not None
             if found is None:
-                whole = complete = False
                 lacking.setdefault(node.place, []).append(name)
-            elif isinstance(found, Library):
-                complete = complete and found.elf is not None
-                nodes += [_Node(found.elf, "", "", node)] if found.elf else []
+                continue
+            known.add(name)
+            if isinstance(found, Library):
+                opaque = opaque or found.elf is None
+                nodes += [_Node(found.elf, "", "", node.folders)] if found.elf else []
             elif found.place not in places:
                 places.add(found.place)
-                nodes.append(replace(found, parent=node))
+                nodes.append(_inheriting(found, node.folders))
+    whole = not lacking and patience.left >= 0
     return Loaded(
-        tuple(node.place for node in nodes if node.place),
-        tuple(node.elf for node in nodes if not node.place),
-        whole, complete, _each_once(lacking), steps,
-    )  # fmt: skip
+        files=tuple(node.place for node in nodes if node.place),
+        others=tuple(node.elf for node in nodes if not node.place),
+        whole=whole,
+        complete=whole and not opaque,
+        lacking=_each_once(lacking),
+    )
 
 
 def _each_once(names: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
     return {place: tuple(dict.fromkeys(those)) for place, those in names.items()}
 
 
-def _folders(files: Files, node: _Node) -> list[str]:
-    """Return the folders that the loader searches for what a file needs, each once: its own, those that led to it."""
-    return list(dict.fromkeys([*(folder for above in node.chain() for folder in _search_path(above)), *files.system]))
+def _inheriting(node: _Node, folders: tuple[str, ...]) -> _Node:
+    """Return a node with its own folders and those of what led to it, each once."""
+    own = _search_path(node)
+    return replace(node, folders=tuple(dict.fromkeys((*own, *folders)))[:_MOST_FOLDERS] if own else folders)
 
 
-def _find(files: Files, name: str, folders: list[str]) -> _Node | Library | None:
+def _find(files: Files, name: str, folders: tuple[str, ...]) -> _Node | Library | None:
     """Return the file or library of a name, where there is one."""
     if "/" in name:
         return _node(files, _rooted(name)) if name.startswith("/") else None
@@ -163,14 +173,14 @@ def _find(files: Files, name: str, folders: list[str]) -> _Node | Library | None
 def _node(files: Files, path: str) -> _Node | None:
     place = files.find(path) if path else ""
     elf = files.read(place) if place else None
-    return _Node(elf, path, place, None) if elf else None
+    return _Node(elf, path, place) if elf else None
 
 
 def _search_path(node: _Node) -> list[str]:
     """Return the folders of a file's RPATH; a word in it that is not ``$ORIGIN`` makes musl pass over all of it."""
     origin = posixpath.dirname(node.path)
     folders = [re.sub(r"\$(ORIGIN\b|\{ORIGIN\})", f"/{origin}", folder) for folder in node.elf.search_path]
-    if any("$" in folder for folder in folders) or not node.place:
+    if any("$" in folder for folder in folders):
         return []
     return [_rooted(folder) for folder in folders if folder.startswith("/")]
 
