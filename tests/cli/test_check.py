@@ -114,6 +114,13 @@ def test_a_project_whose_dependencies_are_unknown_is_no_yes_but_its_code_is_read
     assert [one["path"] for one in report["findings"]] == ["main.py"]  # type: ignore[attr-defined]
 
 
+def test_code_can_be_left_out(desk: Desk) -> None:
+    for name in ("own/main.py", "tests/test_main.py", "docs/conf.py", "docs/kept.py"):
+        desk.write(name, "import nis\n")
+    _, report = desk.answer("--exclude", "tests", "--exclude", "docs/c*.py", ".")
+    assert [one["path"] for one in report["findings"]] == ["docs/kept.py", "own/main.py"]  # type: ignore[attr-defined]
+
+
 def test_a_requirements_file_a_lock_and_a_wheel_are_asked_about_at_once(desk: Desk) -> None:
     desk.write("requirements.txt", "fast==1.0\n")
     desk.write("pylock.toml", f"""

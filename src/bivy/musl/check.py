@@ -53,6 +53,7 @@ class Question:
         targets: What for.
         extras: Optional parts of a project that are to be installed with it.
         groups: Dependency groups of a project, likewise.
+        exclude: Patterns of code that is left out.
         wheels: Folders of wheels that were compiled for musl.
         index: The package index; empty for the one that pip or uv is set up with.
         deep: Whether the binaries of the wheels that would be installed are read.
@@ -64,6 +65,7 @@ class Question:
     targets: tuple[Target, ...]
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     wheels: tuple[Path, ...] = ()
     index: str = ""
     deep: bool = False
@@ -163,7 +165,7 @@ class _Asking:
         return part + self.code(folder) + _kept(str(folder), lambda: self._own_libraries(folder))
 
     def code(self, path: Path) -> Part:
-        return check_code([path], targets=self.question.targets)
+        return check_code([path], targets=self.question.targets, exclude=self.question.exclude)
 
     def wheel(self, path: Path) -> Part:
         with open_wheel(path) as wheel:
