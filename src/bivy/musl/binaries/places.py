@@ -102,7 +102,7 @@ def _beside(target: Target, provided: Mapping[str, Elf] | None) -> Callable[[str
     """Return what tells whether a library is there beside the files: the base image's, unless others are given."""
 
     def find(name: str) -> Library | None:
-        if re.fullmatch(rf"libpython{re.escape(target.python)}\.so\.1\.0|libpython3\.so", name):
+        if re.fullmatch(rf"libpython{re.escape(target.python_name)}\.so\.1\.0|libpython3\.so", name):
             return Library()
         if provided is not None:
             elf = provided.get(name)

@@ -204,7 +204,7 @@ def spell_targets(targets: Iterable[Target], among: Sequence[Target]) -> str:
         return ""
     parts: tuple[Callable[[Target], str], ...] = (
         lambda target: target.arch.name,
-        lambda target: f"Python {target.python}",
+        lambda target: f"Python {target.python_name}",
         lambda target: f"musl {target.musl}",
     )
     differing = [part for part in parts if len({part(target) for target in among}) > 1]
@@ -230,7 +230,7 @@ def spell_needs(needs: Sequence[Need]) -> str:
 def describe_targets(targets: Sequence[Target]) -> str:
     """Describe all targets of a report: ``Python 3.13 and 3.14 on x86_64 and aarch64, musl 1.2.6``."""
     pythons, arches, musls = (
-        _once(target.python for target in targets),
+        _once(target.python_name for target in targets),
         _once(target.arch.name for target in targets),
         _once(target.musl for target in targets),
     )
