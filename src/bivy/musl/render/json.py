@@ -32,8 +32,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "sentence": sentence(report),
         "targets": [
             {
-                "id": target_id(target), "python": target.python, "free_threaded": target.free_threaded, "arch": target.arch.name,
-                "platform": target.arch.platform, "musl": target.musl,
+                "id": target_id(target), "python": target.python, "free_threaded": target.free_threaded,
+                "arch": target.arch.name, "platform": target.arch.platform, "musl": target.musl,
             }
             for target in report.targets
         ],
