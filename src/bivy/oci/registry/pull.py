@@ -41,7 +41,7 @@ _JOBS = 4
 
 class _Kind(msgspec.Struct, rename="camel"):
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
+    manifests: object = None
 
 
 def pull_image(session: Session, platform: str, *, cache: Path, progress: Progress) -> Image:
@@ -102,6 +102,7 @@ class _Shelf:
         self._cache = cache
         self._progress = progress
         self._layers: list[tuple[str, int]] = []
+        self._here: set[str] = set()
         self._lock = threading.Lock()
 
     def named(self) -> Descriptor:
@@ -199,23 +200,27 @@ class _Shelf:
 
     def _fetch_layers(self) -> None:
         with self._lock:
-            missing = [each for each in dict.fromkeys(self._layers) if not self._whole(*each)]
-            if missing:
-                stop = self._session.stop
-                side_by_side(lambda each: self._fetch(*each), missing, _JOBS, stop)
+            missing = [each for each in dict.fromkeys(self._layers) if each[0] not in self._here]
+            side_by_side(lambda each: self._fetch(*each), missing, _JOBS, self._session.stop)
 
     def _whole(self, digest: str, size: int) -> bool:
-        """Tell whether a blob seems to be in the cache; who reads it looks at its digest."""
+        """Tell whether a blob is in the cache, as it has to be."""
+        path = self._path(digest)
         try:
-            return self._path(digest).stat().st_size == size
+            return path.stat().st_size == size and f"sha256:{sha256_of(path)}" == digest
         except OSError:
             return False
 
     def _fetch(self, digest: str, size: int) -> None:
         """Bring a blob into the cache, going on where an earlier attempt stopped."""
+        if digest not in self._here:
+            self._bring(digest, size)
+            self._here.add(digest)
+
+    def _bring(self, digest: str, size: int) -> None:
         target = self._path(digest)
         with locked(self._cache / "locks" / f"blob-{target.name}", giving_up=self._session.stop.is_set):
-            if self._whole(digest, size) and f"sha256:{sha256_of(target)}" == digest:
+            if self._whole(digest, size):
                 return
             with self._task(digest, size) as advance:
                 try:
