@@ -44,8 +44,10 @@ class Registry:
         path.write_text(json.dumps(self.config))
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(
-            [*self.before, PROGRAM, "serve", path], stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
+            [*self.before, PROGRAM, "serve", path], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            # It takes its settings from such variables too, and podman's REGISTRY_AUTH_FILE for one of them.
+            env={name: value for name, value in os.environ.items() if not name.startswith("REGISTRY_")},
+        )  # fmt: skip
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):

@@ -388,7 +388,7 @@ class Session:
         """Ask the token server that the registry names (distribution's docs/spec/auth: token.md, oauth.md)."""
         what = "get a token"
         realm = challenge.parameters["realm"]
-        if urlsplit(realm).scheme not in {"https", urlsplit(self._base).scheme or "https"}:
+        if _origin(realm)[0] not in {"https", _origin(self._base)[0]}:
             raise RegistryError(
                 f"{self.name.host} names a token server that is not asked, since it is not https: {realm}"
             )
@@ -439,8 +439,9 @@ def _encode(pairs: Mapping[str, str], scopes: Iterable[str] = ()) -> str:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    place = urlsplit(url)
+    """Return what has to be the same for two addresses to be one server's; of what is no address, nothing."""
     try:
+        place = urlsplit(url)
         port = place.port
     except ValueError:
         return "", "", None

@@ -103,7 +103,10 @@ def _location(session: Session, answer: Answer) -> str:
     location = answer.headers.get("location", "")
     if not location:
         raise RegistryError(f"{session.name.host} does not say where it takes what is pushed (no Location)")
-    return urljoin(answer.url, location)
+    try:
+        return urljoin(answer.url, location)
+    except ValueError:
+        raise RegistryError(f"{session.name.host} takes what is pushed at no address: {location!r}") from None
 
 
 def _send_all(
