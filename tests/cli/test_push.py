@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bivy.oci.layout import write_image
+from bivy.oci.archive import write_archive
+from bivy.oci.layout import read_image, write_image
 from tests.oci.images import sample
 from tests.oci.registry.real import HTPASSWD, Registry, docker_config, real_registry
 
@@ -66,12 +67,9 @@ def test_all_platforms_are_pushed_or_the_one_that_is_named(registry: Registry, d
 
 
 def test_an_archive_is_pushed(registry: Registry, dist: Path, tmp_path: Path) -> None:
-    from bivy.oci.archive import write_archive
-
-    write_archive(sample(), tmp_path / "image.tar", "app:1", "oci-archive")
+    write_archive(read_image(dist, "one:1"), tmp_path / "image.tar", "app:1", "oci-archive")
     done = bivy(tmp_path, "push", f"oci-archive:{tmp_path}/image.tar", str(registry.name()))
     assert done.stdout.strip().endswith(sample().digest)
-    assert dist
 
 
 def test_who_may_not_is_told_what_to_do_without_a_traceback(dist: Path, tmp_path: Path) -> None:

@@ -114,6 +114,13 @@ def test_an_upload_that_gets_no_further_ends(site: StandIn, tmp_path: Path) -> N
     assert not site.manifests
 
 
+def test_a_registry_of_which_one_byte_is_known_gets_all_of_it(site: StandIn, tmp_path: Path) -> None:
+    site.faults += [Fault("PUT", "upload", after=1)] * 2
+    image = large(MB)
+    sent(image, site, tmp_path)
+    assert holds(site, image)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cuts=st.lists(st.tuples(st.sampled_from(["PUT", "PATCH"]), st.integers(0, 70_000)), max_size=8),
@@ -309,7 +316,7 @@ def test_a_manifest_that_is_not_the_digests_is_refused(site: StandIn, tmp_path: 
     "content",
     [b"", b"<html>", b"[]", b"{}", b'{"schemaVersion":2,"manifests":[{}]}', b"\xff", b"[" * 100_000,
      b'{"schemaVersion":2,"config":{"mediaType":"x","digest":"../../x","size":1},"layers":[]}',
-     b'{"schemaVersion":2,"layers":[],"config":{"mediaType":"x","size":9999999999,"digest":"sha256:%s"}}' % (b"0" * 64)],
+     b'{"schemaVersion":2,"layers":[],"config":{"mediaType":"x","size":9999999999,"digest":"sha256:%064d"}}' % 0],
 )  # fmt: skip
 def test_a_document_that_is_none_is_refused(site: StandIn, tmp_path: Path, content: bytes) -> None:
     site.manifests["me/app", "1"] = (media.MANIFEST, content)
