@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import threading
@@ -58,6 +59,7 @@ class StandIn:
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     uploads: dict[str, bytearray] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
     faults: list[Fault] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     keeps_referrers: bool = True
@@ -164,7 +166,7 @@ def stand_in(context: ssl.SSLContext | None = None) -> Iterator[StandIn]:
                     site.blobs[repository, known[1]] = site.blobs[known]
                     return 201, {"Location": f"/v2/{repository}/blobs/{known[1]}"}, b""
                 with site.lock:
-                    key = f"upload{len(site.uploads)}"
+                    key = f"upload{next(site.numbers)}"
                     site.uploads[key] = bytearray()
                 least = {"OCI-Chunk-Min-Length": str(site.least)} if site.least else {}
                 return 202, {"Location": self.location(repository, key), **least}, b""

@@ -149,6 +149,9 @@ def test_an_image_is_copied_from_one_registry_to_another_with_all_that_belongs_t
     ):
         assert push(copied, second.name(), cache=tmp_path / "c", progress=Silent()).digest == node.digest
         assert pulled(second.name(), tmp_path / "d", "linux/arm64/v8")[0].digest == images[1].digest
+        with Session(second.name(), patience=PATIENCE) as session:
+            for image in images:
+                assert [each.artifact_type for each in list_referrers(session, image.digest)] == [SBOM]
 
 
 def test_an_artifact_is_attached_where_the_registry_keeps_no_list_of_them(registry: Registry, tmp_path: Path) -> None:
@@ -384,7 +387,7 @@ def test_a_user_who_may_only_read_is_told_so(
     registry, state = tokens
     state.allowed = {"pull"}
     monkeypatch.setenv("DOCKER_CONFIG", str(docker_config(tmp_path / "docker", registry.name().host)))
-    with pytest.raises(RegistryError, match=r"does not accept me .*to push") as fault:
+    with pytest.raises(RegistryError, match=r"does not let me .*push sha256:") as fault:
         sent(sample(), registry.name(), tmp_path / "a")
     assert PASSWORD not in f"{fault.value} {fault.value.hint}"
 

@@ -94,6 +94,14 @@ def test_pieces_are_as_large_as_the_registry_wants_them(site: StandIn) -> None:
     assert [request.size for request in site.requests if request.method == "PATCH"] == [MB, MB, MB]
 
 
+def test_a_blob_of_one_byte_is_sent_as_a_piece(site: StandIn) -> None:
+    site.faults.append(Fault("PUT", "upload"))
+    blob = Blob.of(b"1")
+    with Session(site.name(), pushes=True, patience=PATIENCE) as session:
+        upload(session, blob, mount_from="", advance=lambda _: None)
+    assert site.blobs["me/app", blob.digest] == b"1"
+
+
 def test_what_is_too_large_at_once_is_sent_in_pieces(site: StandIn, tmp_path: Path) -> None:
     blob = large(3 * MB).layers[0].blob
     site.faults.append(Fault("PUT", "upload", 413, after=1000))
@@ -304,6 +312,20 @@ def test_a_damaged_part_of_an_earlier_download_is_thrown_away(site: StandIn, tmp
         (tmp_path / "blobs/sha256" / image.layers[0].digest[7:]).unlink()
 
 
+def test_what_could_not_be_read_can_be_asked_for_again(site: StandIn, tmp_path: Path) -> None:
+    image = large(MB)
+    filled(site, image)
+    site.faults += [Fault("GET", "blobs/sha256", 403, {}, error("DENIED"))] * 9
+    with Session(site.name(), patience=PATIENCE) as session:
+        site.faults[:0] = [Fault("GET", f"blobs/{image.config_blob.digest}", after=MB)]
+        found = pull_image(session, "", cache=tmp_path, progress=Silent())
+        for layer in found.layers:
+            with pytest.raises(RegistryError, match="does not let"):
+                layer.blob.read()
+        site.faults.clear()
+        assert [layer.blob.read() for layer in found.layers] == [layer.blob.read() for layer in image.layers]
+
+
 def test_a_manifest_that_is_not_the_digests_is_refused(site: StandIn, tmp_path: Path) -> None:
     image = sample()
     filled(site, image)
@@ -435,6 +457,17 @@ def test_a_token_server_is_given_the_credential_and_its_token_goes_to_the_regist
             else (401, {"WWW-Authenticate": challenge})
         )
         assert pulled(site.name(), tmp_path) == [layer.blob.read() for layer in image.layers]
+
+
+def test_a_token_that_cannot_be_sent_is_not_shown(
+    site: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = docker_config(tmp_path / "docker", site.name().host, user="", password="", registrytoken="hid\nden")
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    site.authorise = lambda _: (401, {"WWW-Authenticate": f'Bearer realm="http://127.0.0.1:{site.port}/token"'})
+    with pytest.raises(RegistryError) as fault:
+        pulled(site.name(), tmp_path)
+    assert "hid" not in f"{fault.value} {fault.value.hint}"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"token":""}', b'{"token":7}', b'{"token":"a\\nb"}', b"\xff"])

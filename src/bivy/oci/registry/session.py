@@ -378,7 +378,7 @@ class Session:
         token = self._tokens.get(scopes)
         if token is None or token.until < time.monotonic():
             credential = self._credential()
-            if credential and credential.registry_token:
+            if credential and _is_header(credential.registry_token):
                 return credential.registry_token
             token = self.patiently(lambda: self._fetch_token(challenge, scopes, credential))
             self._tokens[scopes] = token
@@ -422,10 +422,15 @@ class Session:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             parsed = _TokenAnswer()
         value = parsed.token or parsed.access_token
-        if not value or not value.isascii() or not value.isprintable():
+        if not _is_header(value):
             raise RegistryError(f"the token server of {self.name.host} gives no token")
         lasts = max(parsed.expires_in or _TOKEN_SECONDS, _BEFORE_IT_ENDS + 1)
         return _Token(value, time.monotonic() + lasts - _BEFORE_IT_ENDS)
+
+
+def _is_header(token: str) -> bool:
+    """Tell whether a token can be sent: what cannot would be shown in the fault."""
+    return bool(token) and token.isascii() and token.isprintable()
 
 
 def _basic(credential: Credential) -> str:

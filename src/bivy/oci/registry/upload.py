@@ -176,7 +176,7 @@ def _send_piece(
     start, end = current.offset, min(current.offset + size, blob.size)
     answer = _send(session, "PATCH", current.location, what, (202, 204), blob, start, end, tell, named=True)
     current.location = _location(session, answer) if answer.headers.get("location") else current.location
-    current.offset = _received(answer, end)
+    current.offset = _received(answer, end) if end > 1 else end
     if not start < current.offset <= end:
         raise _AgainError(RegistryError(f"{session.name.host} does not take what is sent, to {what}"))
 
