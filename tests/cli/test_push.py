@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +113,19 @@ def test_a_registry_that_is_not_there_is_told(dist: Path, tmp_path: Path, regist
     assert done.returncode == 1
     assert "was not reached" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_ends_it_while_a_registry_does_not_answer(dist: Path, tmp_path: Path, registry: Registry) -> None:
+    assert registry.process
+    registry.process.send_signal(signal.SIGSTOP)
+    words = [sys.executable, "-m", "bivy", "push", "one:1", str(registry.name()), "-o", str(dist)]
+    environ = {**os.environ, "BIVY_CACHE": str(tmp_path / "cache")}
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environ)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert said.endswith("bivy: stopped\n")
 
 
 def test_where_neither_docker_nor_podman_is_there_load_says_so(dist: Path, tmp_path: Path) -> None:

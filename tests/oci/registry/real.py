@@ -40,6 +40,10 @@ class Registry:
         return Name(f"{host}:{self.port}", repository, tag)
 
     def start(self) -> None:
+        if not self.try_to_start():
+            pytest.fail(f"docker-registry did not start: {(self.folder / 'log').read_text()}")
+
+    def try_to_start(self) -> bool:
         path = self.folder / "config.json"  # JSON is YAML
         path.write_text(json.dumps(self.config))
         log = (self.folder / "log").open("ab")
@@ -51,9 +55,9 @@ class Registry:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
-                return
+                return self.process.poll() is None
             time.sleep(0.02)
-        pytest.fail(f"docker-registry did not start: {(self.folder / 'log').read_text()}")
+        return False
 
     def kill(self) -> None:
         if self.process:
@@ -89,7 +93,13 @@ def real_registry(
     if auth:
         config["auth"] = auth
     registry = Registry(folder, port, config, before or [])
-    registry.start()
+    for attempts_left in (2, 1, 0):
+        if registry.try_to_start():
+            break
+        if not attempts_left:
+            pytest.fail(f"docker-registry did not start: {(folder / 'log').read_text()}")
+        registry.port = free_port()  # somebody else took the other one meanwhile
+        config["http"]["addr"] = f"127.0.0.1:{registry.port}"
     try:
         yield registry
     finally:

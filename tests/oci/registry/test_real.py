@@ -21,7 +21,7 @@ from bivy.oci import media
 from bivy.oci.graph import make_artifact, node_of_image, node_of_images
 from bivy.oci.image import Image
 from bivy.oci.layer import read_layer
-from bivy.oci.layout import list_images, read_image, read_node, write_image
+from bivy.oci.layout import read_node, write_image
 from bivy.oci.open import opened, opened_node
 from bivy.oci.registry.faults import RegistryError
 from bivy.oci.registry.name import Name
@@ -462,13 +462,3 @@ def test_a_registry_without_room_is_told_and_the_tag_stays_where_it_was(tmp_path
 
 def not_root() -> bool:
     return os.geteuid() != 0
-
-
-def test_images_of_a_layout_with_artifacts_are_listed_without_them(tmp_path: Path) -> None:
-    image = sample()
-    write_image(image, tmp_path / "dist", ["app:1"], [make_artifact(image, SBOM, b"{}")])
-    assert [(each.name, each.digest) for each in list_images(tmp_path / "dist")] == [("app:1", image.digest)]
-    assert read_image(tmp_path / "dist", "").digest == image.digest
-    write_image(sample(note="new"), tmp_path / "dist", ["app:1"])
-    index = json.loads((tmp_path / "dist/index.json").read_bytes())
-    assert len(index["manifests"]) == 1
