@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bivy.app.files import find_file, find_files
 from bivy.app.imports import find_imports
 from bivy.app.metadata import Named, read_metadata
+from bivy.app.named import fault_of, find_folder, named_modules
 from bivy.app.start import Searched, Start, find_start, servers, told_start
 from bivy.app.table import OWN_FILE, Said, check_names, find_table, read_document, read_options, read_script_block
 from bivy.app.values import Metadata, Project, ProjectKind
@@ -39,10 +40,23 @@ def read_project(where: Path, told: Mapping[str, object] | None = None) -> Proje
         BivyError: A file of it cannot be read, or cannot be part of an image.
     """
     opened = open_project(where, told or {})
-    start = told_start(opened.said.options) or find_start(searched(opened))
-    if not all(start.words):
-        raise opened.said.refuse("entrypoint", "the program that is started has an empty name")
-    return _assembled(opened, start)
+    start = told_start(opened.said.options)
+    return _assembled(opened, _checked(opened, start) if start else find_start(searched(opened)))
+
+
+def _checked(opened: Opened, start: Start) -> Start:
+    """Refuse what the project does not have; add the folder that its module is imported from."""
+    options, project = opened.said.options, opened.project
+    key = "entrypoint" if options.entrypoint else "module" if options.module else "script"
+    if not start.words[0]:
+        raise opened.said.refuse(key, "the program that is started has no name")
+    if fault := fault_of(start.words, project.files, project.imports):
+        raise opened.said.refuse(key, fault)
+    for module in named_modules(start.words):
+        folder = find_folder(module, project.files, project.imports)
+        if folder and folder not in project.imports:
+            return replace(start, imports=folder)
+    return start
 
 
 @dataclass(frozen=True, slots=True)

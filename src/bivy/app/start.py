@@ -131,39 +131,64 @@ def told_start(options: AppOptions) -> Start | None:
 
 
 def find_start(searched: Searched) -> Start:
-    """Find the one thing in a project that can be meant.
-
-    They are looked for in this order, and the first kind of which there is one decides: scripts of the package, web
-    applications for which there is a server, packages that can be started, files that look like the program.
+    """Find the one thing in a project that can be meant; see `find_candidates`.
 
     Raises:
         UsageError: There are several of a kind, or nothing at all; the hint has the lines that would say it.
     """
-    if searched.kind is ProjectKind.SCRIPT:
-        name = searched.files[0].path
-        return Start(("python3", f"{HOME}/{name}"), "it is the script", f'entrypoint = ["python3", "{HOME}/{name}"]')
-    applications = _applications(searched)
-    for what, found in (
-        ("scripts", _scripts(searched)),
-        ("ways to serve its web application", [*_served(applications, searched.requires)]),
-        ("packages that can be started", [*_packages(searched)]),
-        ("files that may be the program", [*_programs(searched)]),
-    ):
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(f"{searched.name} has {len(found)} {what}", hint=_lines_to_write(found))
-    if applications:
+    candidates = find_candidates(searched)
+    if len(candidates.starts) == 1:
+        return candidates.starts[0]
+    if candidates.starts:
+        message = f"{searched.name} has {len(candidates.starts)} {candidates.what}"
+        raise UsageError(message, hint=_lines_to_write(candidates.starts))
+    if candidates.unserved:
+        application = candidates.unserved[0]
         raise UsageError(
-            f"{searched.name} has a web application ({_spelled(applications[0])}), and nothing to serve it is among "
-            "what it depends on",
-            hint=f"add {' or '.join(_usual_servers(applications[0]))} to its dependencies, or say what is started, in "
-            '[tool.bivy]: entrypoint = ["…"]',
+            f"{searched.name} has a web application, made by {application.maker} in {application.module}, and nothing "
+            "that serves it is among its dependencies",
+            hint=f"add {' or '.join(_usual_servers(application))} to them, or say in [tool.bivy] what is started: "
+            'entrypoint = ["…"]',
         )
     raise UsageError(
         f"{searched.name} has nothing that is known to be started: no script, web application, __main__.py or main.py",
         hint='say in [tool.bivy] what it is: script = "…", module = "…" or entrypoint = ["…"]',
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What of a project can be started.
+
+    Attributes:
+        what: What kind of thing that is, in the plural.
+        starts: The ways to start it.
+        unserved: Web applications that nothing among the project's dependencies serves.
+    """
+
+    what: str
+    starts: tuple[Start, ...]
+    unserved: tuple[Application, ...] = ()
+
+
+def find_candidates(searched: Searched) -> Candidates:
+    """Find what of a project can be started.
+
+    It is looked for in this order, and the first kind of which there is one decides: scripts of the package, web
+    applications for which there is a server, packages that can be started, files that look like the program.
+    """
+    if searched.kind is ProjectKind.SCRIPT:
+        name = searched.files[0].path
+        words = ("python3", f"{HOME}/{name}")
+        return Candidates("scripts", (Start(words, "it is the script", f"entrypoint = {_list(words)}"),))
+    if scripts := _scripts(searched):
+        return Candidates("scripts", tuple(scripts))
+    applications = _applications(searched)
+    if served := [*_served(applications, searched.requires)]:
+        return Candidates("ways to serve its web application", tuple(served))
+    if packages := [*_packages(searched)]:
+        return Candidates("packages that can be started", tuple(packages))
+    return Candidates("files that may be the program", tuple(_programs(searched)), tuple(applications))
 
 
 def _lines_to_write(found: Sequence[Start]) -> str:
@@ -230,10 +255,6 @@ def _commands(application: Application) -> dict[str, tuple[str, ...]]:
 
 def _usual_servers(application: Application) -> list[str]:
     return ["uvicorn", "hypercorn"] if application.protocol == "asgi" else ["gunicorn", "waitress"]
-
-
-def _spelled(application: Application) -> str:
-    return f"{application.maker} in {application.module}"
 
 
 def _served(applications: Sequence[Application], requires: frozenset[str]) -> Iterator[Start]:
