@@ -73,8 +73,8 @@ def dockerfile(project: Project) -> str:
     base = project.options.base or f"python:{project.python}-alpine"
     groups = (
         [
-            f"# {project.name} as an image, much as bivy app makes it. A .dockerignore belongs beside this file, so that",
-            "# nothing is copied that should not be. Start it with docker run --init: without bivy's first process,",
+            f"# {project.name} as an image, much as bivy app makes it. A .dockerignore belongs beside this file, so",
+            "# that nothing is copied that should not be. Start it with docker run --init: without bivy's first process,",
             "# nobody hands signals on to the program and takes care of processes that it leaves behind.",
         ],
         [*_project_stage(project, base)],
