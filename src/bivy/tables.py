@@ -91,7 +91,7 @@ def line_of(text: str, key: str, value: str = "") -> int:
         key: The key, with those of the tables that it is in.
         value: A text among its value; where it stands in a line of its own, that one is meant.
     """
-    lines = text.splitlines()
+    lines = text.split("\n")
     parts = re.findall(r"[^.\[\]]+|\[\d+\]", key)
     last_line = _last_line(lines, _prefixes(parts))
     if last_line == 1 and parts:

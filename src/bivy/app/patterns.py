@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def is_pattern(line: str) -> bool:
     """Tell whether a line is a pattern as ``.gitignore`` has them (gitignore(5))."""
     try:
-        GitIgnoreSpec.from_lines([line])
+        _compiled([line])
     except (ValueError, re.error):
         return False
     return "\n" not in line and "\0" not in line
@@ -23,7 +24,13 @@ def is_pattern(line: str) -> bool:
 
 def make_spec(lines: Iterable[str]) -> GitIgnoreSpec:
     """Return what patterns mean together; a line that is none means nothing, as git has it."""
-    return GitIgnoreSpec.from_lines(line for line in lines if is_pattern(line))
+    return _compiled(line for line in lines if is_pattern(line))
+
+
+def _compiled(lines: Iterable[str]) -> GitIgnoreSpec:
+    with warnings.catch_warnings():  # some patterns make regular expressions that Python warns of
+        warnings.simplefilter("ignore")
+        return GitIgnoreSpec.from_lines(lines)
 
 
 def from_dockerignore(text: str) -> list[str]:
@@ -50,6 +57,7 @@ def to_dockerignore(patterns: Iterable[str]) -> list[str]:
     for pattern in patterns:
         sign = "!" if pattern.startswith("!") else ""
         bare = pattern.removeprefix("!").rstrip("/")
-        anchored = "/" in bare
-        written.append(f"{sign}{bare.lstrip('/')}" if anchored else f"{sign}**/{bare}")
+        # What is no path means nothing in one, and is made a path of in the other.
+        if not pattern.startswith("#") and {"", ".", ".."}.isdisjoint(bare.removeprefix("/").split("/")):
+            written.append(f"{sign}{bare.lstrip('/')}" if "/" in bare else f"{sign}**/{bare}")
     return written

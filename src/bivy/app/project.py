@@ -119,7 +119,7 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         )
     named = read_metadata(document, said.options) if document else Named("", "", package=False, metadata=Metadata())
     tool = document.table.get("tool", {}) if document else {}
-    if document:
+    if document or not (folder / "pylock.toml").is_file():  # which may have extras without anyone else knowing them
         check_names(said, "extras", named.metadata.extras, "[project.optional-dependencies]")
         check_names(said, "groups", named.metadata.groups, "[dependency-groups]")
     check_names(said, "script", named.metadata.scripts, "[project.scripts]")

@@ -153,4 +153,5 @@ def labels_of(project: Project) -> dict[str, str]:
     }
     for label, names in _ADDRESSES.items():
         labels[label] = next((known[name] for name in names if name in known), "")
-    return {f"{_LABEL}{label}": value for label, value in labels.items() if value} | project.options.labels
+    found = {f"{_LABEL}{label}": " ".join(value.split()) for label, value in labels.items() if value}
+    return found | project.options.labels
