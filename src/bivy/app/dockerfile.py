@@ -119,7 +119,7 @@ def _project_stage(project: Project, base: str) -> Iterator[str]:
         yield f"COPY {json.dumps([project.files[0].path, f'{HOME}/'])}"
     else:
         yield f"COPY . {HOME}"
-    yield f"RUN chmod -R u=rwX,go=rX {HOME}"
+    yield f"RUN chmod -R a+rX,u+w,go-w {HOME}"
 
 
 def _dependencies_stage(project: Project, base: str) -> Iterator[str]:
