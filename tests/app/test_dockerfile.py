@@ -17,7 +17,9 @@ BACKEND = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.
 
 
 def lines(folder: Path, files: dict[str, str], **told: object) -> list[str]:
-    return dockerfile(read_project(write_files(folder, {"main.py": "", **files}), told)).splitlines()
+    """Return the Dockerfile's lines for a package, where it has a build backend, and a folder with a main.py."""
+    packaged = "shop/__main__.py" if BACKEND in files.get("pyproject.toml", "") else "main.py"
+    return dockerfile(read_project(write_files(folder, {packaged: "", **files}), told)).splitlines()
 
 
 def test_everything_that_can_be_said_is_said(tmp_path: Path) -> None:
@@ -92,12 +94,12 @@ def test_hashes_of_a_requirements_file_are_required_and_what_it_names_is_there(t
 
 
 def test_what_says_late_what_it_needs_is_installed_whole(tmp_path: Path) -> None:
-    poetry = '[tool.poetry]\nname = "shop"\nversion = "1"\n[tool.poetry.dependencies]\nrich = "*"\n'
+    poetry = '[tool.poetry]\nname = "shop"\nversion = "1"\ndependencies = { rich = "*" }\n'
     assert "RUN uv pip install /source" in lines(tmp_path, {"pyproject.toml": poetry + BACKEND})
     dynamic = BACKEND + NAMED + 'dynamic = ["dependencies"]\n[project.optional-dependencies]\nfast = []\n'
     assert "RUN uv pip install '/source[fast]'" in lines(tmp_path, {"pyproject.toml": dynamic}, extras=["fast"])
     with pytest.raises(UsageError, match="in its build backend's own form"):
-        lines(tmp_path, {"pyproject.toml": poetry})
+        lines(tmp_path, {"pyproject.toml": poetry + "package-mode = false\n"})
 
 
 def test_a_version_that_git_knows_is_given_to_the_build(tmp_path: Path) -> None:

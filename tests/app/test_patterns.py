@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bivy.app.patterns import from_dockerignore, is_pattern, make_spec, to_dockerignore
+from bivy.app.patterns import from_dockerignore, is_pattern, make_patterns, to_dockerignore
 
 LINES = st.lists(st.text(alphabet="ab*?[]!/\\.# \t-^$(", max_size=12), max_size=4)
 PATHS = st.lists(st.sampled_from(["a", "b", "ab", ".a", "b.a"]), min_size=1, max_size=3).map("/".join)
@@ -24,8 +24,14 @@ def test_what_is_none_is_told(line: str) -> None:
 
 @given(LINES, PATHS)
 def test_lines_that_are_no_patterns_mean_nothing(lines: list[str], path: str) -> None:
-    make_spec(lines).check_file(path)
-    make_spec(from_dockerignore("\n".join(lines))).check_file(path)
+    make_patterns(lines).include(path)
+    make_patterns(from_dockerignore("\n".join(lines))).include(path)
+
+
+@given(LINES, PATHS, st.sampled_from(["", "/"]))
+def test_what_is_looked_up_first_changes_nothing(lines: list[str], path: str, end: str) -> None:
+    patterns = make_patterns(lines)
+    assert patterns.include(path + end) == patterns.spec.check_file(path + end).include
 
 
 @given(LINES, PATHS)
@@ -33,5 +39,5 @@ def test_patterns_mean_the_same_in_a_dockerignore(lines: list[str], path: str) -
     plain = [line for line in lines if is_pattern(line) and not set(line) & set("\\# \t[]^$(-")]
     again = from_dockerignore("\n".join(to_dockerignore(plain)))
     # A pattern that is for folders alone is for files, too, in a .dockerignore.
-    there = make_spec(plain).check_file(f"{path}/").include
-    assert bool(make_spec(again).check_file(f"{path}/").include) == bool(there)
+    there = make_patterns(plain).include(f"{path}/")
+    assert bool(make_patterns(again).include(f"{path}/")) == bool(there)

@@ -119,11 +119,27 @@ def test_dependencies_that_are_found_when_it_is_built_are_those_of_its_requireme
     assert project(tmp_path, {"requirements.txt": "rich"}).dependencies == "requirements.txt"
 
 
+def test_what_poetry_exported_goes_before_its_own_table(tmp_path: Path) -> None:
+    assert project(tmp_path, {"pyproject.toml": POETRY}).dependencies == "pyproject.toml"
+    assert project(tmp_path, {"requirements.txt": "rich"}).dependencies == "requirements.txt"
+
+
 def test_a_project_that_is_no_package_is_used_where_it_is(tmp_path: Path) -> None:
     assert project(tmp_path, {"pyproject.toml": NAMED}).kind is ProjectKind.FOLDER
     text = BACKEND + NAMED
-    assert project(tmp_path, {"pyproject.toml": text}).kind is ProjectKind.PACKAGE
+    package = {"shop/__main__.py": "", "pyproject.toml": text}
+    assert project(tmp_path, package).kind is ProjectKind.PACKAGE
     assert project(tmp_path, {"pyproject.toml": text + "[tool.uv]\npackage = false\n"}).kind is ProjectKind.FOLDER
+
+
+def test_a_package_of_which_a_file_beside_it_is_started_is_used_where_it_is(tmp_path: Path) -> None:
+    files = {"pyproject.toml": BACKEND + NAMED, "shop/a.py": "", "shop/b.py": ""}
+    found = project(tmp_path, files)
+    assert (found.start, found.kind, found.imports) == (("python3", "/app/main.py"), ProjectKind.FOLDER, (".",))
+    assert project(tmp_path, files, module="shop.a").kind is ProjectKind.PACKAGE
+    site = {"web/manage.py": "", "web/site/__init__.py": "", "web/site/wsgi.py": ""}
+    found = project(tmp_path, {**files, **site}, entrypoint=["gunicorn", "site.wsgi:application"])
+    assert (found.kind, found.imports) == (ProjectKind.FOLDER, (".", "web"))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +218,8 @@ build-backend = "poetry.core.masonry.api"
 
 
 def test_poetrys_own_table_is_read_as_far_as_it_says_the_same(tmp_path: Path) -> None:
-    found = project(tmp_path, {"pyproject.toml": POETRY}, extras=["big"], groups=["jobs"])
+    package = {"pyproject.toml": POETRY, "shop/__main__.py": ""}
+    found = project(tmp_path, package, extras=["big"], groups=["jobs"])
     assert (found.name, found.version, found.kind, found.python) == ("shop", "2.0", ProjectKind.PACKAGE, "3.14")
     assert found.metadata.requires == ("fastapi[standard]", "numpy", "rq")
     assert found.metadata.authors == ("Ada",)

@@ -12,7 +12,7 @@ from bivy.app.metadata import Named, read_metadata
 from bivy.app.named import fault_of, find_folder, named_modules
 from bivy.app.start import Searched, Start, find_start, servers, told_start
 from bivy.app.table import OWN_FILE, Said, check_names, find_table, read_document, read_options, read_script_block
-from bivy.app.values import Metadata, Project, ProjectKind
+from bivy.app.values import HOME, Metadata, Project, ProjectKind
 from bivy.app.version import find_version
 from bivy.errors import BivyError, UsageError
 
@@ -134,7 +134,7 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         metadata=named.metadata,
         start=(),
         python=_python(said, named.metadata.requires_python, document),
-        dependencies=_dependencies(root, document, named.metadata),
+        dependencies=_dependencies(root, document),
         imports=find_imports(tool, named.metadata.backend, found.files),
         files=found.files,
         notes=(*note, *_left_out(found.secrets)),
@@ -175,8 +175,11 @@ def _assembled(opened: Opened, start: Start) -> Project:
     project = opened.project
     told = tuple(_spelled_port(each) for each in project.options.ports)
     extra = (start.imports,) if start.imports and start.imports not in project.imports else ()
+    # A wheel holds neither the files beside the package nor modules that are imported from elsewhere.
+    in_place = extra or any(word.startswith(f"{HOME}/") for word in start.words)
     return replace(
         project,
+        kind=ProjectKind.FOLDER if in_place and project.kind is ProjectKind.PACKAGE else project.kind,
         start=start.words,
         why=start.why,
         ports=told or start.ports,
@@ -262,16 +265,22 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-def _dependencies(root: Path, document: Document | None, metadata: Metadata) -> str:
+def _dependencies(root: Path, document: Document | None) -> str:
     """Return the file that says what the project depends on: a lock, where there is one."""
     for name in ("uv.lock", "pylock.toml"):
         if (root / name).is_file():
             return name
-    if document and ("project" in document.table or metadata.requires or "poetry" in document.table.get("tool", {})):
-        dynamic = document.table.get("project", {}).get("dynamic", [])
-        if "dependencies" not in dynamic or not (root / "requirements.txt").is_file():
+    required = (root / "requirements.txt").is_file()
+    if document:
+        table = document.table.get("project", {})
+        said = table and "dependencies" not in table.get("dynamic", ())
+        if (
+            said
+            or "dependency-groups" in document.table
+            or (not required and (table or "poetry" in document.table.get("tool", {})))
+        ):
             return document.path.name
-    return "requirements.txt" if (root / "requirements.txt").is_file() else ""
+    return "requirements.txt" if required else ""
 
 
 def _requirements(root: Path) -> Iterator[str]:
