@@ -51,8 +51,8 @@ def test_a_right_table_becomes_a_value() -> None:
          "shop.toml:6: unknown key `places[1].numbr`; is `number` meant?"),
         ('name = "a"\n[stock.apples]\nstret = "x"\n', "is `street` meant?"),
         ('name = "a"\n[main]\nstret = "x"\n', "shop.toml:3: unknown key `main.stret`; is `street` meant?"),
-        ('name = "a"\n[main]\nnumber = "x"\n', "shop.toml:3: main.number: Expected `int`, got `str`"),
-        ('name = "a"\nplaces = [\n  { street = 1 },\n]\n', "shop.toml:2: places[0].street: Expected `str`"),
+        ('name = "a"\n[main]\nnumber = "x"\n', "shop.toml:3: main.number: this has to be a whole number"),
+        ('name = "a"\nplaces = [\n  { street = 1 },\n]\n', "shop.toml:2: places[0].street: this has to be a text"),
         ("places = []\n", "shop.toml:1: the file: Object missing required field `name`"),
     ],
 )  # fmt: skip

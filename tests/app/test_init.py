@@ -138,6 +138,12 @@ def test_a_scripts_table_is_shown_and_not_written(tmp_path: Path) -> None:
     assert read_project(tmp_path / "job.py").options.name == "job"
 
 
+def test_nothing_is_said_where_nothing_is_to_be(tmp_path: Path) -> None:
+    write_files(tmp_path, {"main.py": ""})
+    assert bivy("init", "-q", tmp_path).stdout == ""
+    assert (tmp_path / "bivy.toml").exists()
+
+
 def test_what_is_no_project_is_refused(tmp_path: Path) -> None:
     done = bivy("init", tmp_path)
     assert done.returncode == 2

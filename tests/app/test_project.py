@@ -156,6 +156,11 @@ def test_it_gets_a_python_that_it_is_for(tmp_path: Path, requires: str, python: 
         (NAMED + 'requires-python = "<3.9"\n', {}, "4: the project is for Python <3.9, and bivy builds"),
         (NAMED + 'requires-python = "3.14 or so"\n', {}, "4: requires-python: '3.14 or so' does not say"),
         (NAMED + 'requires-python = "<3.14"\n', {"python": "3.14"}, "the project is not for Python 3.14: it requires"),
+        (
+            NAMED + '[project.scripts]\nshop = "shop.cil:main"\n',
+            {},
+            "5: the script shop: the project has no module 'shop.c",
+        ),
         ('[project]\nversion = "1"\n', {}, "1: [project] has no name"),
         ('[project]\nversion = "1"\nname = "a b"\n', {}, "3: project.name has to be letters, digits"),
         ('[project]\nname = "a"\nversion = 1\n', {}, "3: project.version has to be a text"),
@@ -171,7 +176,7 @@ def test_it_gets_a_python_that_it_is_for(tmp_path: Path, requires: str, python: 
 def test_a_wrong_pyproject_is_refused_with_its_line(
     tmp_path: Path, text: str, told: dict[str, object], said: str
 ) -> None:
-    assert said in refusal(tmp_path, {"pyproject.toml": text}, **told)
+    assert said in refusal(tmp_path, {"pyproject.toml": text, "shop/cli.py": ""}, **told)
 
 
 def test_what_is_no_project_is_refused(tmp_path: Path) -> None:
@@ -189,6 +194,12 @@ def test_what_is_no_project_is_refused(tmp_path: Path) -> None:
 
 def test_extras_of_what_has_none_are_refused(tmp_path: Path) -> None:
     assert "no 'x' in [project.optional-dependencies]" in refusal(tmp_path, {"requirements.txt": ""}, extras=["x"])
+
+
+def test_the_lock_of_a_workspace_is_said_not_to_be_looked_at(tmp_path: Path) -> None:
+    write_files(tmp_path, {"pyproject.toml": "[tool.uv.workspace]\nmembers = ['shop']\n", "uv.lock": ""})
+    notes = project(tmp_path / "shop", {"pyproject.toml": NAMED}).notes
+    assert notes == (f"{tmp_path / 'uv.lock'} is the lock of a workspace, and is not looked at",)
 
 
 POETRY = """

@@ -58,7 +58,9 @@ def test_nothing_need_be_said(tmp_path: Path) -> None:
     ("table", "said"),
     [
         ('exclud = ["a"]', "6: unknown key `exclud`; is `exclude` meant?"),
-        ('tag = "a"\nports = "80"', "7: ports: Expected `array`, got `str`"),
+        ('entrypoint = "uvicorn shop:app"', "6: entrypoint: this has to be a list, and is a text"),
+        ("ports = [1.5]", "6: ports[0]: this has to be a whole number or a text, and is a number"),
+        ('tag = "a"\nports = "80"', "7: ports: this has to be a list, and is a text"),
         ('ports = [\n "80",\n "http",\n]', "8: ports: 'http' is not a port, such as 8000 or 53/udp"),
         ("ports = [70000]", "6: ports: '70000' is not a port"),
         ('name = "Shop"', "6: name: 'Shop' is not the name of an image"),
@@ -94,7 +96,7 @@ def test_a_wrong_key_or_value_is_refused_with_file_and_line(tmp_path: Path, tabl
 
 def test_a_table_that_is_none_is_refused(tmp_path: Path) -> None:
     write_files(tmp_path, {"pyproject.toml": f'{NAMED}[tool]\nbivy = "shop"\n'})
-    with pytest.raises(UsageError, match=r"pyproject.toml:5: \[tool.bivy\]: Expected `object`, got `str`"):
+    with pytest.raises(UsageError, match=r"pyproject.toml:5: \[tool.bivy\]: this has to be a table, and is a text"):
         read_project(tmp_path)
 
 

@@ -157,7 +157,7 @@ def test_completion_scripts_are_printed_for_each_shell(shell: str) -> None:
 
 
 def test_the_shell_is_told_the_commands_that_begin_like_the_word() -> None:
-    done = bivy(_BIVY_COMPLETE="bash_complete", COMP_WORDS="bivy in", COMP_CWORD="1")
+    done = bivy(_BIVY_COMPLETE="bash_complete", COMP_WORDS="bivy ins", COMP_CWORD="1")
     assert done.stdout.split() == ["plain,inspect"]
 
 

@@ -128,7 +128,7 @@ def _dependencies_stage(project: Project, base: str) -> Iterator[str]:
     yield f"FROM {base} AS dependencies"
     yield "RUN pip install --no-cache-dir uv"
     settings = dict(_UV_SETTINGS)
-    if project.kind is ProjectKind.PACKAGE and project.notes and project.version == "0":
+    if project.kind is ProjectKind.PACKAGE and project.version == "0":
         settings["SETUPTOOLS_SCM_PRETEND_VERSION"] = project.version  # git, which knows it, is not here
     yield _assignments("ENV", settings)
     yield f"WORKDIR {_SOURCE}"
