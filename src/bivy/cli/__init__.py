@@ -21,6 +21,7 @@ COMMANDS = {
     "build": "Build a base image, from sources, into an OCI layout.",
     "run": "Run a command in an image, here, without a daemon.",
     "check": "Say whether requirements, a project, a wheel or an image will run on musl.",
+    "wheel": "Compile what has no wheel for musl, once, outside the image.",
     "inspect": "Say what is in an image, and what every byte is for.",
     "images": "List the images in a layout.",
     "repo": "Build, index, sign and serve a package repository.",

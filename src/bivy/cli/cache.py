@@ -21,6 +21,7 @@ PARTS = {
     "layers": "layers, compressed",
     "alpine": "indexes and packages of Alpine's",
     "check": "what indexes and source archives say",
+    "wheels": "wheels that were compiled",
     "roots": "images unpacked for bivy run",
     "runtime": "the compiler's runtime for each target",
     "logs": "logs of builds",
