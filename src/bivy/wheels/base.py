@@ -13,7 +13,7 @@ from bivy.elf import ElfError, is_elf, read_elf
 from bivy.errors import BivyError
 from bivy.run.container import can_overlay
 from bivy.run.foreign import check_architecture
-from bivy.run.inside import Inside
+from bivy.run.inside import Inside, read_text
 from bivy.run.unpacked import throwaway, unpacked
 from bivy.sandbox import Bind, Overlay, Sandbox, find_bubblewrap, sandbox_hint, why_no_sandbox
 
@@ -54,6 +54,7 @@ class Base:
         headers: Whether its headers are there.
         libraries: Its shared libraries, by the name that they are asked for.
         installed: Its packages, as apk's database has them.
+        own: Whether bivy made it of its own recipes.
     """
 
     root: Path
@@ -65,6 +66,7 @@ class Base:
     headers: bool
     libraries: Mapping[str, Elf]
     installed: tuple[InstalledPackage, ...]
+    own: bool = False
 
     def sandbox(
         self, *, upper: Path | None = None, overlays: tuple[Overlay, ...] = (), binds: tuple[Bind, ...] = (),
@@ -122,6 +124,7 @@ def opened_base(image: Image, target: Target, cache: Path) -> Iterator[Base]:
         yield Base(
             root, layered, bubblewrap, environment, told["executable"], told["version"], bool(told["headers"]),
             libraries_below(root), _installed(root),
+            "ID=bivy" in read_text(Inside(root), "/etc/os-release").splitlines(),
         )  # fmt: skip
 
 

@@ -145,6 +145,7 @@ class _Made(msgspec.Struct, frozen=True):
 
     file: str
     sha256: str
+    compiled: bool
     built_with: tuple[str, ...]
     packages: tuple[str, ...]
     bundled: tuple[Bundled, ...]
@@ -183,7 +184,9 @@ def build_wheels(
     terms = Terms(
         (target,), cache, tuple(each for each in here if each.is_dir()), settings.offline, index=settings.index
     )
-    asking = replace(terms, wheels=settings.find_links) if settings.force else terms
+    # What was compiled before was compiled with other packages or settings than those that are named.
+    anew = settings.force or packages or settings.build_requires or settings.config or settings.environment
+    asking = replace(terms, wheels=settings.find_links) if anew else terms
     texts = [each for each in requirements if isinstance(each, str)]
     candidates = [each for each in requirements if not isinstance(each, str)]
     candidates += find(texts, asking, deep=deep) if texts else ()
@@ -294,9 +297,9 @@ class _Yard:
             told = read_sdist(source)
             refuse_language(candidate, told, lambda: newest_wheel(candidate, self.terms))
             log = self._log(candidate, key)
-            with explained(candidate, log, self.base, self.target, self.cache, packages):
+            with explained(candidate, log, self.target, packages):
                 made = self._compile(source, scratch, packages, log, (*path, candidate.name))
-            if told.languages and made.file.endswith("-any.whl"):
+            if told.languages and not made.compiled:
                 made = msgspec.structs.replace(made, notes=(*made.notes, *told_in(candidate, log, self.target)))
             write_whole(self.cache / FOLDER / _RECEIPTS / f"{key}.json", msgspec.json.encode(made))
         return self._built(candidate, State.COMPILED, made, log)
@@ -401,8 +404,9 @@ class _Yard:
         tried = try_wheel(ready, finished.libraries, scratch, self.base)
         write_whole(self.cache / FOLDER / finished.name, finished.content)
         return _Made(
-            finished.name, hashlib.sha256(finished.content).hexdigest(), had, tuple(map(str, added)), finished.bundled,
-            finished.linked, tried.imported, (*finished.notes, *tried.notes),
+            finished.name, hashlib.sha256(finished.content).hexdigest(), bool(finished.libraries), had,
+            tuple(map(str, added)), finished.bundled, finished.linked, tried.imported,
+            (*finished.notes, *tried.notes),
         )  # fmt: skip
 
 

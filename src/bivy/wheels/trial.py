@@ -72,18 +72,22 @@ def try_wheel(wheel: Path, libraries: Sequence[str], scratch: Path, base: Base) 
     if status:
         raise BivyError(f"{wheel.name} could not be tried in the base image:\n{tail(log)}")
     found: dict[str, dict[str, str]] = json.loads((scratch / "trial" / "answer.json").read_text())
-    return _judged(wheel.name, found, modules)
+    return _judged(wheel.name, found, modules, compiled=bool(libraries))
 
 
-def _judged(name: str, found: dict[str, dict[str, str]], modules: Sequence[str]) -> Tried:
+def _judged(name: str, found: dict[str, dict[str, str]], modules: Sequence[str], *, compiled: bool) -> Tried:
     notes = []
+    own = {each.partition(".")[0] for each in modules}
     for what, fault in found.items():
         said = fault["text"].strip().splitlines()
         words = said[0] if said else fault["kind"]
         if fault["kind"] == "signal":
             raise BivyError(f"{name} was compiled, but {what} ends Python with {words} in the base image")
-        if fault["missing"] and fault["missing"].partition(".")[0] not in {each.partition(".")[0] for each in modules}:
+        missing = fault["missing"].partition(".")[0]
+        if missing and missing not in own:
             notes.append(f"{what} was not tried: it needs {fault['missing']}, which another distribution has")
+        elif missing and not compiled and what.startswith("_"):
+            continue  # the private half of what was left out
         elif re.search(
             r"Error (relocating|loading shared library)|symbol not found|[Uu]ndefined symbol", fault["text"]
         ):
