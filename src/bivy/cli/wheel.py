@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from typing import TYPE_CHECKING
@@ -126,19 +127,17 @@ def command(
         force=force, offline=offline, index=index, find_links=links,
     )  # fmt: skip
     cache = cache_folder()
-    try:
-        with (
-            watching(quiet=quiet, verbose=verbose) as progress,
-            opened(reference, layout=layout, platform=target.arch.platform, cache=cache) as image,
-        ):
-            built = build_wheels(
-                requirements, target=target, base=image, cache=cache, progress=progress,
-                packages=packages, output=output, deep=deep, settings=settings,
-            )  # fmt: skip
-    except UsageError as fault:
-        if not base and fault.hint and reference in str(fault):
-            raise UsageError(f"{fault}", hint=f"bivy build {target.python} makes it; --base names another") from None
-        raise
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(watching(quiet=quiet, verbose=verbose))
+        try:
+            image = stack.enter_context(opened(reference, layout=layout, platform=target.arch.platform, cache=cache))
+        except UsageError as fault:
+            hint = fault.hint if base else f"bivy build {target.python} makes it; --base names another image"
+            raise UsageError(str(fault), hint=hint) from None
+        built = build_wheels(
+            requirements, target=target, base=image, cache=cache, progress=progress, packages=packages, output=output,
+            deep=deep, settings=settings,
+        )  # fmt: skip
     _show(built, as_json=as_json, verbose=verbose)
 
 

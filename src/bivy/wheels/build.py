@@ -26,7 +26,7 @@ from bivy.wheels.base import opened_base
 from bivy.wheels.environment import make_environment
 from bivy.wheels.failure import explained, refuse_language, told_in
 from bivy.wheels.find import Candidate, download, find, newest_wheel
-from bivy.wheels.packages import Repositories, add_packages
+from bivy.wheels.packages import Repositories, add_packages, known_packages
 from bivy.wheels.project import Order, build_project
 from bivy.wheels.repair import Bundled, repair
 from bivy.wheels.requires import fetch_requires
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "wheels"
 """The folder below the cache's with what was compiled; it serves as ``--find-links``."""
-IN_COMPILER: Final = ("linux-headers", "musl-dev", "libc-dev", "gcc", "g++", "build-base", "pkgconf", "pkgconfig")
-"""Packages of Alpine's that builds are said to need, and whose place the compiler and a wheel take."""
 _RECEIPTS: Final = ".made"
 _GENERATION: Final = 1
 """Goes up when the code of this room makes other bytes of the same source."""
@@ -306,8 +304,8 @@ class _Yard:
 
     def _packages(self, candidate: Candidate) -> tuple[str, ...]:
         """Return the Alpine packages that a build is given: those that are named, and those that bivy knows of."""
-        known = known_distributions().get(candidate.name, Known()).packages if self.settings.known_packages else ()
-        return tuple(dict.fromkeys([*self.packages, *(each for each in known if each not in IN_COMPILER)]))
+        known = known_packages(candidate.name) if self.settings.known_packages else ()
+        return tuple(dict.fromkeys([*self.packages, *known]))
 
     def _key(self, candidate: Candidate, digest: str, packages: Sequence[str]) -> str:
         """Digest what decides a wheel; of the base image that is the version of its Python, and its libraries' names.

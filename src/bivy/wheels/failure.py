@@ -10,6 +10,7 @@ from bivy.build.workshop import tail
 from bivy.errors import BivyError
 from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.wheels.explain import explain, other_language
+from bivy.wheels.packages import known_packages
 from bivy.wheels.project import HookError
 from bivy.wheels.workshop import TimeIsUpError
 
@@ -64,7 +65,7 @@ def explained(candidate: Candidate, log: Path, target: Target, packages: Sequenc
         yield
     except HookError as fault:
         text = log.read_text("utf-8", "replace")
-        lacking = [each for each in known_distributions().get(candidate.name, Known()).packages if each not in packages]
+        lacking = [each for each in known_packages(candidate.name) if each not in packages]
         found = explain(text, name=candidate.name, python=target.python, packages=lacking)
         raise _failed(candidate, found, log, fault.status, packages) from None
     except TimeIsUpError as fault:
@@ -87,7 +88,7 @@ def _failed(candidate: Candidate, found: Sequence[Fault], log: Path, status: int
     packages = [name for each in found for name in each.packages]
     requires = [name for each in found for name in each.requires]
     if packages or requires:
-        words = ["bivy", "wheel", f"{candidate.name}=={candidate.version}"]
+        words = ["bivy", "wheel", candidate.asked]
         words += [word for name in dict.fromkeys([*given, *packages]) for word in ("--with", name)]
         words += [word for name in dict.fromkeys(requires) for word in ("--build-requires", name)]
         advice.append(f"try again with what is missing: {shlex.join(words)}")

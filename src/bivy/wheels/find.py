@@ -37,6 +37,7 @@ class Candidate:
         source: Its source archive, ``None`` where there is none.
         wheel: The wheel that an installer takes, ``None`` where none fits.
         files: All its files.
+        path: The path that it was named by, empty where it was named by a requirement.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Candidate:
     source: File | None
     wheel: File | None = None
     files: tuple[File, ...] = ()
+    path: str = ""
+
+    @property
+    def asked(self) -> str:
+        """What names it again, just this version."""
+        return self.path or f"{self.name}=={self.version}"
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -93,7 +100,7 @@ def read_local(path: Path) -> Candidate:
     if not told.name or not told.version:
         raise BivyError(f"{path} does not say which distribution it is, and in which version")
     file = File(path.name, str(path.absolute()), sha256=sha256_of(path))
-    return Candidate(normalised(told.name), told.version, file, files=(file,))
+    return Candidate(normalised(told.name), told.version, file, files=(file,), path=str(path))
 
 
 def _resolved(resolution: Resolution, terms: Terms, question: Sequence[str], *, deep: bool) -> Iterable[Candidate]:

@@ -21,6 +21,7 @@ from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
 from bivy.build.store import Store
 from bivy.errors import BivyError
+from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.source.places import Mirrors
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from bivy.progress import Progress
     from bivy.wheels.base import Base
 
+IN_COMPILER: Final = ("linux-headers", "musl-dev", "libc-dev", "gcc", "g++", "build-base", "pkgconf", "pkgconfig")
+"""Packages of Alpine's that builds are said to need, and whose place the compiler and a wheel take."""
 _INDEX_AGE: Final = 600
 """Seconds for which an index is taken as it was fetched."""
 
@@ -77,6 +80,12 @@ class Added:
 
     def __str__(self) -> str:
         return f"{self.name}-{self.version}"
+
+
+def known_packages(name: str) -> tuple[str, ...]:
+    """Return the Alpine packages that bivy knows a distribution's build needs, beside a compiler."""
+    known = known_distributions().get(name, Known()).packages
+    return tuple(each for each in known if each not in IN_COMPILER)
 
 
 def add_packages(

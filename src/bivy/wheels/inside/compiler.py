@@ -91,7 +91,8 @@ def _for_linker(words: list[str]) -> Iterator[str]:
         elif word.startswith("-R"):
             yield f"-Wl,-rpath,{word[2:]}"
         elif word.startswith(("-l", "-L")):
-            yield word
+            if word not in _WITHOUT_EFFECT:
+                yield word
         elif word.startswith("-O") or not word:
             continue
         else:
