@@ -69,14 +69,13 @@ class Base:
     own: bool = False
 
     def sandbox(
-        self, *, upper: Path | None = None, overlays: tuple[Overlay, ...] = (), binds: tuple[Bind, ...] = (),
+        self, *, upper: Path | None = None, binds: tuple[Bind, ...] = (),
         environment: Mapping[str, str] | None = None, directory: str = "/", network: bool = False,
     ) -> Sandbox:  # fmt: skip
         """Return a sandbox in the image's files.
 
         Args:
             upper: A folder of files that are laid over the image's.
-            overlays: What else is seen inside and cannot be changed for good.
             binds: What else is seen inside.
             environment: All variables there are; the image's own where nothing is said.
             directory: Where the command starts.
@@ -86,7 +85,7 @@ class Base:
         below = (Overlay(sources, "/"),) if self.layered else ()
         whole = () if self.layered else (Bind(self.root, "/", writable=True),)
         return Sandbox(
-            overlays=(*below, *overlays), binds=(*whole, *binds), empty=(), network=network, uid=1000, gid=1000,
+            overlays=below, binds=(*whole, *binds), empty=(), network=network, uid=1000, gid=1000,
             environment=self.environment if environment is None else environment, directory=directory,
         )  # fmt: skip
 

@@ -31,7 +31,7 @@ from bivy.wheels.project import Order, build_project
 from bivy.wheels.repair import Bundled, repair
 from bivy.wheels.requires import fetch_requires
 from bivy.wheels.trial import try_wheel
-from bivy.wheels.workshop import Workshop, digest_of, prepare, with_runtime
+from bivy.wheels.workshop import Workshop, compiled_runtime, digest_of, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -378,12 +378,10 @@ class _Yard:
         self, scratch: Path, upper: Path | None, log: IO[bytes], path: tuple[str, ...]
     ) -> tuple[Path, tuple[str, ...]]:
         settings = self.settings
-        prepare(scratch, self.toolchain, self.base)
+        runtime = compiled_runtime(self.base, self.toolchain, self.cache)
+        prepare(scratch, self.toolchain, self.base, runtime)
         make_environment(scratch / "env", self.base)
-        runtime = with_runtime(scratch, self.base, self.toolchain, self.cache)
-        shop = Workshop(
-            scratch, self.base, self.toolchain, runtime, upper, settings.network, settings.timeout, settings.jobs
-        )
+        shop = Workshop(scratch, self.base, self.toolchain, upper, settings.network, settings.timeout, settings.jobs)
 
         def compiled(candidate: Candidate) -> Path:
             made = self.make(candidate, path).wheel

@@ -15,7 +15,7 @@ from bivy.build.workshop import source_date_epoch, tail
 from bivy.errors import BivyError
 from bivy.files import locked, remove_folder, scratch_folder
 from bivy.run.certificates import TARGET, host_certificates
-from bivy.sandbox import Bind, Overlay
+from bivy.sandbox import Bind
 from bivy.wheels import inside
 from bivy.wheels.environment import INSIDE as ENVIRONMENT
 from bivy.wheels.inside import compiler
@@ -65,7 +65,6 @@ class Workshop:
         folder: The scratch folder on the machine, with ``src``, ``out``, ``tmp``, ``bin`` and ``env`` in it.
         base: The base image.
         toolchain: What compiles.
-        runtime: A folder with what the compiler has compiled before; ``None`` for an empty one of the build's own.
         upper: A folder of files laid over the base image's; ``None`` for none.
         network: Whether builds have the machine's network.
         timeout: Seconds that a command may take; 0 for as long as it likes.
@@ -75,7 +74,6 @@ class Workshop:
     folder: Path
     base: Base
     toolchain: Toolchain
-    runtime: Path | None
     upper: Path | None = None
     network: bool = False
     timeout: float = 0
@@ -90,19 +88,14 @@ class Workshop:
         Raises:
             TimeIsUpError: It took longer than it may, and was ended.
         """
-        overlays: tuple[Overlay, ...] = ()
         binds = [Bind(self.toolchain.zig, _ZIG), Bind(Path(inside.__file__).parent, f"{ROOM}/inside")]
         binds += [Bind(self.folder / name, f"{ROOM}/{name}") for name in ("bin", "env")]
-        binds += [Bind(self.folder / name, f"{ROOM}/{name}", writable=True) for name in ("src", "out")]
+        binds += [Bind(self.folder / name, f"{ROOM}/{name}", writable=True) for name in ("src", "out", "zig-cache")]
         binds.append(Bind(self.folder / "tmp", "/tmp", writable=True))  # noqa: S108 - the sandbox's own
-        if self.runtime and self.base.layered:
-            overlays = (Overlay((self.runtime,), _ZIG_CACHE),)
-        else:
-            binds.append(Bind(self.folder / "zig-cache", _ZIG_CACHE, writable=True))
         if self.network:
             binds += _of_network()
         sandbox = self.base.sandbox(
-            upper=self.upper, overlays=overlays, binds=tuple(binds), directory=directory, network=self.network,
+            upper=self.upper, binds=tuple(binds), directory=directory, network=self.network,
             environment={**self.environment(), **(environment or {})},
         )  # fmt: skip
         return run_until(sandbox.command(self.base.bubblewrap, argv), log, self.timeout)
@@ -166,10 +159,22 @@ def run_until(command: Sequence[str], log: IO[bytes], timeout: float) -> int:
             process.wait()
 
 
-def prepare(folder: Path, toolchain: Toolchain, base: Base) -> None:
-    """Make the folders of a build, and the programs that stand for a compiler's."""
-    for name in ("out", "tmp", "bin", "env", "zig-cache"):
+def prepare(folder: Path, toolchain: Toolchain, base: Base, runtime: Path | None) -> None:
+    """Make the folders of a build, and the programs that stand for a compiler's.
+
+    Args:
+        folder: Where they are made.
+        toolchain: The compiler.
+        base: The base image.
+        runtime: A folder with what the compiler has compiled before, of which the build gets a copy; ``None`` for none.
+    """
+    for name in ("out", "tmp", "bin", "env"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    if runtime:
+        # A copy on disk: what is laid over a folder in a sandbox is kept in memory, and large builds make much of it.
+        shutil.copytree(runtime, folder / "zig-cache", symlinks=True)
+    else:
+        (folder / "zig-cache").mkdir()
     for name in (*compiler.COMPILERS, *compiler.OTHERS, *compiler.NOTHING):
         _write_program(folder / "bin" / name, toolchain, base)
     gnu = toolchain.target.gnu
@@ -212,11 +217,11 @@ def compiled_runtime(base: Base, toolchain: Toolchain, cache: Path) -> Path:
         if seed.is_dir():
             return seed
         with scratch_folder(cache / "runtime", ".new-") as scratch:
-            prepare(scratch, toolchain, base)
+            prepare(scratch, toolchain, base, None)
             (scratch / "src").mkdir()
             log = scratch / "log"
             with log.open("wb") as file:
-                status = Workshop(scratch, base, toolchain, None).run(["/bin/sh", "-c", _TRIAL], file)
+                status = Workshop(scratch, base, toolchain).run(["/bin/sh", "-c", _TRIAL], file)
             if status:
                 raise BivyError(
                     f"the compiler cannot link for {toolchain.target.name}:\n{tail(log)}",
@@ -225,12 +230,4 @@ def compiled_runtime(base: Base, toolchain: Toolchain, cache: Path) -> Path:
             # What it has parsed of its own library is large, and of no use once the runtime is there.
             remove_folder(scratch / "zig-cache" / "z")
             (scratch / "zig-cache").rename(seed)
-    return seed
-
-
-def with_runtime(folder: Path, base: Base, toolchain: Toolchain, cache: Path) -> Path:
-    """Return the compiler's cache for a build; where it cannot be laid under one, copy it into the build's folder."""
-    seed = compiled_runtime(base, toolchain, cache)
-    if not base.layered:
-        shutil.copytree(seed, folder / "zig-cache", dirs_exist_ok=True, symlinks=True)
     return seed
