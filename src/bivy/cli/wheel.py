@@ -164,7 +164,8 @@ def _sentence(built: Built) -> str:
     if built.wheel is None:
         return f"{built.name} {built.version} has a wheel that fits: {built.file} (--force compiles it all the same)"
     size = spell_size(built.wheel.stat().st_size)
-    how = {"compiled": "was compiled", "kept": "was compiled before", "fitting": "was fetched, since it fits"}
+    made = "built" if built.file.endswith("-any.whl") else "compiled"
+    how = {"compiled": f"was {made}", "kept": f"was {made} before", "fitting": "was fetched, since it fits"}
     return f"{built.wheel} ({size}) {how[built.state.value]}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from bivy.wheels.build import Built, Settings, State, build_wheels
+from bivy.wheels.build import FOLDER, Built, Settings, State, build_wheels
+from bivy.wheels.find import Candidate
 
-__all__ = ["Built", "Settings", "State", "build_wheels"]
+__all__ = ["FOLDER", "Built", "Candidate", "Settings", "State", "build_wheels"]

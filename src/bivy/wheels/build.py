@@ -34,7 +34,7 @@ from bivy.wheels.trial import try_wheel
 from bivy.wheels.workshop import Workshop, compiled_runtime, digest_of, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bivy.build.toolchain import Toolchain
     from bivy.musl.dependencies.lock import File
@@ -404,8 +404,3 @@ class _Yard:
             tuple(map(str, added)), finished.bundled, finished.linked, tried.imported,
             (*finished.notes, *tried.notes),
         )  # fmt: skip
-
-
-def wheels_in(cache: Path) -> Iterator[Path]:
-    """Yield the wheels that bivy has compiled, by their names."""
-    yield from sorted((cache / FOLDER).glob("*.whl"))
