@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from bivy.errors import BivyError
 from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, check_markers, normalised
@@ -152,7 +152,8 @@ def _file(entry: Mapping[str, Any], place: str, folder: Path) -> File:
 
 def name_of(url: str) -> str:
     """Return the name of the file at an address or path."""
-    path = urlsplit(url).path if "://" in url else url
+    # Not urlsplit, which refuses addresses that no lock should have, and some do.
+    path = url.partition("#")[0].partition("?")[0] if "://" in url else url
     return unquote(path.rsplit("/", 1)[-1])
 
 
