@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from bivy.app.dockerfile import save_dockerfile
 from bivy.app.project import read_project
@@ -78,7 +79,7 @@ def test_a_locked_package_is_built_started_and_nothing_else_is_copied(dist: Path
     )  # fmt: skip
     (root / "run.sh").chmod(0o700)
     (root / "docs/a.md").chmod(0o600)
-    subprocess.run(["uv", "lock", "--project", root], check=True, capture_output=True, timeout=120)
+    subprocess.run([find_uv_bin(), "lock", "--project", root], check=True, capture_output=True, timeout=120)
     project = read_project(root, base(dist))
     image = build(project, tmp_path)
     assert bivy("run", image).stdout == "say \"hello\" for $5 ['world'] 3.10 65532 /app\n"
@@ -93,7 +94,7 @@ def test_a_locked_package_is_built_started_and_nothing_else_is_copied(dist: Path
 def test_a_folder_with_hashed_requirements_is_built_and_started(dist: Path, tmp_path: Path) -> None:
     root = write_files(tmp_path / "job", {"main.py": "import idna, helper\nprint(idna.__version__)\n", "helper.py": "",
                                           "more/in.txt": "idna==3.10\n"})  # fmt: skip
-    words = ["uv", "pip", "compile", "--no-config", "--generate-hashes", "more/in.txt"]
+    words = [find_uv_bin(), "pip", "compile", "--no-config", "--generate-hashes", "more/in.txt"]
     pinned = subprocess.run(words, cwd=root, check=True, capture_output=True, text=True, timeout=120).stdout
     write_files(root, {"more/all.txt": pinned, "requirements.txt": "-r more/all.txt\n"})
     image = build(read_project(root, base(dist)), tmp_path)
