@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from bivy.app.options import AppOptions
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bivy.apk.entry import Kind
+    from bivy.app.options import AppOptions
 
 HOME: Final = "/app"
 """The folder of the image that a project's files are in, and that the program starts in unless told otherwise."""

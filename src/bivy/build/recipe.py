@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,9 +13,7 @@ from bivy.apk.version import Version
 from bivy.arch import ARCHES
 from bivy.errors import UsageError
 from bivy.source.pin import Pin, Place
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from bivy.tables import convert, line_of, nearest, parse, read_text
 
 BIVY = Path(__file__).parents[1]
 RECIPES = BIVY / "recipes"
@@ -192,18 +188,8 @@ def load_recipe(folder: Path) -> RecipeData:
         UsageError: There is none, or something in it is wrong; the message has file, line and key.
     """
     path = folder / "recipe.toml"
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UsageError(f"{path}: cannot be read: {fault}") from None
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise UsageError(f"{path}: this is not TOML: {fault}") from None
-    try:
-        data = msgspec.convert(document, RecipeData)
-    except msgspec.ValidationError as fault:
-        raise _wrong(path, text, str(fault)) from None
+    text = read_text(path)
+    data = convert(path, text, parse(path, text), RecipeData, what="the recipe")
     _check_recipe(path, text, folder, data)
     return data
 
@@ -264,7 +250,7 @@ def _check_recipe(path: Path, text: str, folder: Path, data: RecipeData) -> None
     """Refuse what the types alone let pass."""
 
     def refuse(key: str, message: str) -> UsageError:
-        return UsageError(f"{path}:{_line_of(text, key)}: {message}")
+        return UsageError(f"{path}:{line_of(text, key)}: {message}")
 
     if data.name != folder.name:
         raise refuse("name", f"name is {data.name!r}, but the folder is called {folder.name!r}")
@@ -281,7 +267,7 @@ def _check_recipe(path: Path, text: str, folder: Path, data: RecipeData) -> None
             raise refuse(where, f"{where}: a step has either `uses` or `runs`")
         for arch in step.arch:
             if arch not in ARCHES:
-                raise refuse(f"{where}.arch", f"{where}.arch: unknown architecture {arch!r}{_nearest(arch, ARCHES)}")
+                raise refuse(f"{where}.arch", f"{where}.arch: unknown architecture {arch!r}{nearest(arch, ARCHES)}")
     _check_scripts(refuse, folder, data, "")
     for position, sub in enumerate(data.subpackages):
         _check_scripts(refuse, folder, sub, f"subpackages[{position}].")
@@ -309,7 +295,7 @@ def _check_source(refuse: Any, folder: Path, source: Source) -> None:  # noqa: A
 def _check_scripts(refuse: Any, folder: Path, part: RecipeData | Subpackage, where: str) -> None:  # noqa: ANN401
     for name, file in part.scripts.items():
         if name not in SCRIPTS:
-            raise refuse(f"{where}scripts", f"{part.name}: no script is called {name!r}{_nearest(name, SCRIPTS)}")
+            raise refuse(f"{where}scripts", f"{part.name}: no script is called {name!r}{nearest(name, SCRIPTS)}")
         try:
             content = (folder / file).read_bytes()
         except OSError:
@@ -323,84 +309,3 @@ def _check_scripts(refuse: Any, folder: Path, part: RecipeData | Subpackage, whe
     for folder_name in part.triggers:
         if not folder_name.startswith("/"):
             raise refuse(f"{where}triggers", f"{part.name}: triggers are folders from the root on: /{folder_name}")
-
-
-def _wrong(path: Path, text: str, fault: str) -> UsageError:
-    """Turn msgspec's complaint into one with a line and the nearest right key."""
-    found = re.fullmatch(r"(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?", fault, re.DOTALL)
-    assert found is not None
-    where = (found["where"] or "$").removeprefix("$").removeprefix(".")
-    unknown = re.search(r"unknown field `([^`]*)`", found["what"])
-    if unknown:
-        key = f"{where}.{unknown[1]}" if where else unknown[1]
-        known = _fields_at(where)
-        return UsageError(f"{path}:{_line_of(text, key)}: unknown key `{key}`{_nearest(unknown[1], known)}")
-    return UsageError(f"{path}:{_line_of(text, where)}: {where or 'the recipe'}: {found['what']}")
-
-
-def _fields_at(where: str) -> list[str]:
-    """List the keys that are known at a place such as ``sources[0].places[1]``."""
-    kinds: dict[str, type[msgspec.Struct]] = {
-        "sources": Source, "places": PlaceData, "pipeline": Step, "with": With,
-        "subpackages": Subpackage, "check": Check,
-    }  # fmt: skip
-    names = [re.sub(r"\[.*\]", "", part) for part in where.split(".") if part]
-    kind: type[msgspec.Struct] = RecipeData
-    if names:
-        kind = kinds.get(names[-1], VersionData if names[0] == "versions" else Permission)
-    return [field.encode_name for field in msgspec.structs.fields(kind)]
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"; is `{near[0]}` meant?" if near else ""
-
-
-def _line_of(text: str, key: str) -> int:
-    """Find the line of a key such as ``pipeline[1].uses``; the line of its table where the key stands in none."""
-    parts = re.findall(r"[^.\[\]]+|\[\d+\]", key)
-    table = ""
-    counts: dict[str, int] = {}
-    wanted_tables, last_line = _prefixes(parts), 1
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[(\[?)([^\]]+)\]\]?\s*(#.*)?$", line)
-        if header:
-            name = header[2].replace('"', "").strip()
-            table = name
-            if header[1]:
-                counts[name] = counts.get(name, -1) + 1
-                for deeper in [other for other in counts if other.startswith(f"{name}.")]:
-                    del counts[deeper]
-                table = name
-            if _spelled(table, counts) in wanted_tables:
-                last_line = number
-            continue
-        assignment = re.match(r"\s*([\w-]+)\s*=", line)
-        if assignment:
-            prefix = _spelled(table, counts)
-            if (f"{prefix}.{assignment[1]}" if prefix else assignment[1]) in wanted_tables:
-                last_line = number
-    if last_line == 1 and parts:
-        for number, line in enumerate(text.splitlines(), 1):
-            if parts[-1] in line:
-                return number
-    return last_line
-
-
-def _prefixes(parts: list[str]) -> set[str]:
-    spelled, prefixes = "", set()
-    for part in parts:
-        spelled = spelled + part if part.startswith("[") else (f"{spelled}.{part}" if spelled else part)
-        prefixes.add(spelled)
-    return prefixes
-
-
-def _spelled(table: str, counts: Mapping[str, int]) -> str:
-    """Spell a table's name with the positions of the arrays that it is in: ``sources[0].places[1]``."""
-    name, spelled = "", ""
-    for part in table.split(".") if table else []:
-        name = f"{name}.{part}" if name else part
-        spelled = f"{spelled}.{part}" if spelled else part
-        if name in counts:
-            spelled += f"[{counts[name]}]"
-    return spelled

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from pathlib import Path
 
 import msgspec
 
 from bivy.errors import UsageError
+from bivy.tables import convert, parse, read_text
 
 IMAGES = Path(__file__).parent
 
@@ -105,7 +105,5 @@ def load_image(name: str, folder: Path = IMAGES) -> ImageDefinition:
         raise UsageError(
             f"there is no image {name!r}", hint=f"is {near[0]!r} meant?" if near else f"there are {', '.join(known)}"
         )
-    try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), ImageDefinition)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as fault:
-        raise UsageError(f"{path}: {fault}") from None
+    text = read_text(path)
+    return convert(path, text, parse(path, text), ImageDefinition, what="the definition")
