@@ -111,12 +111,12 @@ def _key(project: Project, target: Target, asking: Asking) -> str:
         GENERATION, str(target), asking.index, [str(folder) for folder in asking.wheels], index_options(),
         project.metadata.requires, project.metadata.requires_python, sorted(project.options.extras),
         sorted(project.options.groups), project.dependencies,
-        [hashlib.sha256(content).hexdigest() for content in _files(project)],
+        [hashlib.sha256(content).hexdigest() for content in files_of(project)],
     ]  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
-def _files(project: Project) -> Iterator[bytes]:
+def files_of(project: Project) -> Iterator[bytes]:
     """Yield the content of all files that say what is needed: requirements files may name others."""
     waiting = [project.root / project.dependencies]
     if waiting[0].name in ("pyproject.toml", *LOCKS):
@@ -266,7 +266,7 @@ def _hashes(project: Project) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     if not project.dependencies.endswith(".txt"):
         return {}
-    for content in _files(project):
+    for content in files_of(project):
         text = re.sub(r"\\\r?\n", " ", content.decode("utf-8", "replace"))
         for line in text.splitlines():
             name = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line)

@@ -61,6 +61,11 @@ def add_layer(image: Image, layer: Layer) -> Image:
     return _assemble(replace(image.config, history=history), (*image.layers, layer), image.annotations)
 
 
+def with_config(image: Image, config: ImageConfig, annotations: Mapping[str, str]) -> Image:
+    """Return an image of the same layers that starts in another way; its history stays."""
+    return _assemble(replace(config, history=image.config.history), image.layers, annotations)
+
+
 def _assemble(config: ImageConfig, layers: Sequence[Layer], annotations: Mapping[str, str]) -> Image:
     config = replace(config, diff_ids=tuple(layer.diff_id for layer in layers))
     blob = Blob.of(format_config(config))
