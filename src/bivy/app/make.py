@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bivy import __version__
-from bivy.app.own import Contents, Seen, is_settled, read_contents
-from bivy.app.project import read_project
-from bivy.arch import build_machine, find_arch
-from bivy.build.workshop import source_date_epoch
+from bivy.app.contents import Seen, is_settled, look, read_contents
+from bivy.epoch import source_date_epoch
 from bivy.files import write_whole
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from bivy.app.base import Base
     from bivy.app.bytecode import Compiler
+    from bivy.app.contents import Contents
     from bivy.app.layers import Kept, LayerStore
     from bivy.app.values import Project
     from bivy.arch import Arch
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bivy.oci.layer import Compression
     from bivy.progress import Progress
 
-# Raised when the same layers come to another image.
+# Raised when the same project comes to another image.
 GENERATION: Final = 1
 
 
@@ -88,34 +88,47 @@ class MadeImage(msgspec.Struct, frozen=True):
         return sum(layer.size for layer in self.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class MadeApp:
+class Stood(msgspec.Struct, frozen=True):
+    """A base that an image stands on: what it is called, what it is for, and its digest."""
+
+    reference: str
+    platform: str
+    digest: str
+
+
+class MadeApp(msgspec.Struct, frozen=True):
     """What came of it.
 
     Attributes:
-        project: The project.
         name: The image's name in the layout.
         images: The image, for each platform.
+        start: What it starts, before any init.
+        ports: Where it listens.
+        notes: What a person ought to know.
+        bases: What it stands on, for each platform.
         unchanged: Whether it was there already.
     """
 
-    project: Project
     name: str
     images: tuple[MadeImage, ...]
-    unchanged: bool
+    start: tuple[str, ...]
+    ports: tuple[str, ...]
+    notes: tuple[str, ...]
+    bases: tuple[Stood, ...]
+    unchanged: bool = False
 
 
 class _Receipt(msgspec.Struct, frozen=True):
     """What was made the last time, and what of.
 
     Attributes:
-        key: The digest of all that was looked at.
-        images: The images.
+        key: The digest of what was asked for, and of what the project looked like.
+        made: What was made.
         seen: What the project's files were like.
     """
 
     key: str
-    images: tuple[MadeImage, ...]
+    made: MadeApp
     seen: dict[str, Seen]
 
 
@@ -126,36 +139,30 @@ def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeA
         UsageError: The project, or what is said of it, is wrong.
         BivyError: Something cannot be had, read, made or written.
     """
-    from bivy.oci.layout import find_image
-
     started = time.time_ns()
-    project = read_project(wish.where, wish.told)
-    for note in project.notes:
-        progress.say(note)
-    arches = [find_arch(name) for name in project.options.architectures] or [build_machine()]
-    name = f"{project.repository}:{project.tag}"
-    place = cache / "app" / "made" / f"{_digest([str(project.root), project.kind, name, wish.output.absolute()])}.json"
+    asked = _asked(wish)
+    seen = look(wish.where)
+    key = _digest([asked, seen[0]]) if seen else ""
+    place = cache / "app" / "made" / f"{_digest([asked])}.json"
     receipt = _read_receipt(place)
-    contents = read_contents(project, receipt.seen if receipt else {})
-    bases = [(arch, _reference(project), find_image(wish.output, _reference(project), arch.platform))
-             for arch in arches]  # fmt: skip
-    key = _digest([
-        GENERATION, __version__, source_date_epoch(), project, contents.digests, _lock_digest(project), wish.compression,
-        [(arch.name, reference, digest) for arch, reference, digest in bases], wish.wheels, wish.index,
-    ])  # fmt: skip
-    known = bool(receipt and receipt.key == key and all(digest for _, _, digest in bases) and not wish.upgrade)
-    if receipt and known and all(
-        find_image(wish.output, name, each.platform) == each.digest and _is_whole(wish.output, each)
-        for each in receipt.images
-    ):  # fmt: skip
-        return MadeApp(project, name, receipt.images, unchanged=True)
-    images = tuple(
-        _make(project, contents, arch, name, wish, cache=cache, jobs=jobs, progress=progress) for arch in arches
-    )
-    if is_settled(contents, started):
-        # Bases that were built a moment ago are looked for the next time.
-        write_whole(place, msgspec.json.encode(_Receipt(key, images, dict(contents.seen))))
-    return MadeApp(project, name, images, unchanged=False)
+    if receipt and key == receipt.key and not wish.upgrade and _is_there(wish.output, receipt.made):
+        made = msgspec.structs.replace(receipt.made, unchanged=True)
+        for note in made.notes:
+            progress.say(note)
+        return made
+    made, files = _make(wish, receipt.seen if receipt else {}, cache=cache, jobs=jobs, progress=progress)
+    if seen and is_settled(seen[1], started):
+        write_whole(place, msgspec.json.encode(_Receipt(key, made, files)))
+    return made
+
+
+def _asked(wish: Wish) -> list[object]:
+    """Return all that decides about the image but for what the project and the base look like."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
+    return [
+        GENERATION, __version__, source_date_epoch(), wish.where.absolute(), wish.output.absolute(), wish.told,
+        wish.compression, wish.wheels, wish.index, variables,
+    ]  # fmt: skip
 
 
 def _read_receipt(place: Path) -> _Receipt | None:
@@ -166,36 +173,51 @@ def _read_receipt(place: Path) -> _Receipt | None:
 
 
 def _digest(parts: object) -> str:
-    content = msgspec.json.encode(parts, order="deterministic", enc_hook=_plain)
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic", enc_hook=str)).hexdigest()
 
 
-def _plain(value: Any) -> object:  # noqa: ANN401 - msgspec's signature
-    return dict(value) if hasattr(value, "keys") else sorted(value) if isinstance(value, frozenset) else str(value)
+def _is_there(layout: Path, made: MadeApp) -> bool:
+    """Tell whether an image is in a layout as it was written, and what it stands on is what it was."""
+    from bivy.oci.layout import find_image
+
+    return all(
+        find_image(layout, made.name, each.platform) == each.digest and _is_whole(layout, each) for each in made.images
+    ) and all(find_image(layout, each.reference, each.platform) in (each.digest, "") for each in made.bases)
 
 
-def _lock_digest(project: Project) -> list[str]:
-    """Return what is in the files that say what is needed, which need not be among the project's own."""
-    from bivy.app.dependencies import files_of
+def _is_whole(layout: Path, image: MadeImage) -> bool:
+    """Tell whether a layout has all bytes of an image; what is in them was checked when they were written."""
+    blobs = layout / "blobs" / "sha256"
+    try:
+        return (blobs / image.digest.removeprefix("sha256:")).is_file() and all(
+            (blobs / layer.digest.removeprefix("sha256:")).stat().st_size == layer.size for layer in image.layers
+        )
+    except OSError:
+        return False
 
-    return [hashlib.sha256(content).hexdigest() for content in files_of(project)]
+
+def _make(
+    wish: Wish, seen: Mapping[str, Seen], *, cache: Path, jobs: int, progress: Progress
+) -> tuple[MadeApp, dict[str, Seen]]:
+    from bivy.app.project import read_project
+    from bivy.arch import build_machine, find_arch
+
+    project = read_project(wish.where, wish.told)
+    for note in project.notes:
+        progress.say(note)
+    arches = [find_arch(name) for name in project.options.architectures] or [build_machine()]
+    contents = read_contents(project, seen)
+    name = f"{project.repository}:{project.tag}"
+    made = [_make_one(project, contents, arch, name, wish, cache=cache, jobs=jobs, progress=progress)
+            for arch in arches]  # fmt: skip
+    images, bases = zip(*made, strict=True)
+    return MadeApp(name, images, project.start, project.ports, project.notes, bases), dict(contents.seen)
 
 
 def _reference(project: Project) -> str:
     from bivy.app.base import default_reference
 
     return project.options.base or default_reference(project.python)
-
-
-def _is_whole(layout: Path, image: MadeImage) -> bool:
-    """Tell whether a layout has all bytes of an image; what is in them was checked when they were written."""
-    try:
-        return (layout / "blobs" / "sha256" / image.digest.removeprefix("sha256:")).is_file() and all(
-            (layout / "blobs" / "sha256" / layer.digest.removeprefix("sha256:")).stat().st_size == layer.size
-            for layer in image.layers
-        )
-    except OSError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +230,11 @@ class _On:
     compiler: Callable[[], Compiler | str]
 
 
-def _make(
+def _make_one(
     project: Project, contents: Contents, arch: Arch, name: str, wish: Wish,
     *, cache: Path, jobs: int, progress: Progress,
-) -> MadeImage:  # fmt: skip
+) -> tuple[MadeImage, Stood]:  # fmt: skip
+    """Make the image for one platform; return it, and what it stands on."""
     from bivy.app.image import assemble, check_start, folders_of
     from bivy.app.layers import LayerStore
     from bivy.oci.layout import write_image
@@ -227,7 +250,7 @@ def _make(
         check_start(project, on.base, image.config.env, {path for each in kept for path in each.paths})
         write_image(image, wish.output, [name])
     made = tuple(MadeLayer(layer.digest, layer.size, layer.created_by) for layer in image.layers)
-    return MadeImage(arch.platform, image.digest, made)
+    return MadeImage(arch.platform, image.digest, made), Stood(_reference(project), arch.platform, on.image.digest)
 
 
 def _layers(
@@ -277,6 +300,7 @@ def _stand_on(
 def _native(image: Image, base: Base, arch: Arch, layout: Path) -> Image | None:
     """Return an image with the base's Python that runs on this machine; bytecode is the same on all of them."""
     from bivy.app.base import default_reference
+    from bivy.arch import build_machine
     from bivy.errors import BivyError
     from bivy.oci.layout import find_image, read_image
     from bivy.run.foreign import check_architecture

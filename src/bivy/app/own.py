@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from bivy.app import bytecode
 from bivy.app.bytecode import Module, compile_modules
@@ -17,76 +14,18 @@ from bivy.app.install import Origin, bytecode_place, install, sources_of
 from bivy.app.layers import Item, Kept
 from bivy.app.values import HOME, ProjectKind
 from bivy.apk.entry import Entry, Kind
-from bivy.errors import BivyError
-from bivy.files import write_whole
+from bivy.files import sha256_of, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from bivy.app.contents import Contents
     from bivy.app.distributions import Workplace
+    from bivy.musl.archives.wheel import Wheel
     from bivy.app.values import Project, ProjectFile
 
 # Raised when the same project comes to another layer.
 GENERATION: Final = 1
-
-
-class Seen(msgspec.Struct, frozen=True):
-    """What a file was like when its digest was found out; as long as that is so, it has the same."""
-
-    size: int
-    modified: int
-    changed: int
-    inode: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """The digests of a project's files.
-
-    Attributes:
-        digests: By path, the SHA-256 of a file's content in hexadecimal.
-        seen: What the files were like; kept for the next time.
-        newest: When the last of them changed, in nanoseconds since 1970.
-    """
-
-    digests: Mapping[str, str]
-    seen: Mapping[str, Seen]
-    newest: int
-
-
-def read_contents(project: Project, known: Mapping[str, Seen]) -> Contents:
-    """Find out what is in a project's files; those that look as they did before are not read.
-
-    Args:
-        project: The project.
-        known: What was seen the last time.
-
-    Raises:
-        BivyError: A file cannot be read.
-    """
-    digests, seen, newest = {}, {}, 0
-    for file in project.files:
-        if file.kind is not Kind.FILE:
-            continue
-        path = project.root / file.path
-        try:
-            status = path.stat()
-            before = known.get(file.path)
-            now = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-            same = before is not None and (before.size, before.modified, before.changed, before.inode) == now
-            digest = before.sha256 if before and same else _sha256(path)
-        except OSError as fault:
-            raise BivyError(f"{path} cannot be read: {fault.strerror}") from None
-        digests[file.path] = digest
-        seen[file.path] = Seen(*now, digest)
-        newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
-    return Contents(digests, seen, newest)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def own_layer(
@@ -177,7 +116,7 @@ def _installed(project: Project, path: Path, at: Workplace, folders: Sequence[It
     from bivy.musl.archives.wheel import read_wheel
 
     key = at.store.key_of("wheel", GENERATION, INSTALLED, bytecode.GENERATION, at.base.digest, at.compiles,
-                          path.name, _sha256(path), _told(folders))  # fmt: skip
+                          path.name, sha256_of(path), _told(folders))  # fmt: skip
     kept = at.store.find(key)
     if kept is not None:
         return kept
@@ -200,21 +139,9 @@ def _installed(project: Project, path: Path, at: Workplace, folders: Sequence[It
         return at.store.make(key, everything, at.base.folders, f"bivy app: {project.name} {project.version}")
 
 
-def _member(wheel, member):  # noqa: ANN001, ANN202
+def _member(wheel: Wheel, member: str) -> Callable[[], bytes]:
     return lambda: wheel.read(member)
 
 
 def _once(content: bytes) -> Callable[[], Iterable[bytes]]:
     return lambda: (content,)
-
-
-def is_settled(contents: Contents, now: int) -> bool:
-    """Tell whether no file could change once more without looking different.
-
-    The kernel notes times in steps of up to 10 ms: who changes a file twice within one step leaves no trace.
-
-    Args:
-        contents: What was seen.
-        now: When it was looked at, in nanoseconds since 1970.
-    """
-    return contents.newest < now - 20_000_000

@@ -22,7 +22,7 @@ from bivy.progress import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bivy.app.own import Contents
+    from bivy.app.contents import Contents
     from bivy.app.values import Project
     from bivy.progress import Progress
 

@@ -71,7 +71,7 @@ def _init_key(arch: Arch) -> list[str]:
     from importlib import metadata
 
     from bivy.build.recipe import RECIPES
-    from bivy.build.workshop import source_date_epoch
+    from bivy.epoch import source_date_epoch
 
     folder = RECIPES / RECIPE
     files = [sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()]

@@ -116,7 +116,7 @@ def _show(made: MadeApp, output: Path, *, as_json: bool) -> None:
         ]  # fmt: skip
         print_json({
             "name": made.name, "images": images, "layout": str(output), "unchanged": made.unchanged,
-            "entrypoint": list(made.project.start), "ports": list(made.project.ports),
+            "entrypoint": list(made.start), "ports": list(made.ports),
         })  # fmt: skip
         return
     for image in made.images:
@@ -125,5 +125,5 @@ def _show(made: MadeApp, output: Path, *, as_json: bool) -> None:
             + ("  (unchanged)" if made.unchanged else "")
         )
         click.echo(image.digest)
-    start = " ".join(made.project.start)
+    start = " ".join(made.start)
     click.echo(f"in {output}; it starts {start}: bivy run {made.name}")
