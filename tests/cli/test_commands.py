@@ -20,7 +20,7 @@ from bivy.rootfs.tree import Tree
 
 OWN = build_machine()
 FOREIGN, OTHER = [arch for arch in (ARCHES["ppc64le"], ARCHES["riscv64"], ARCHES["s390x"]) if arch is not OWN][:2]
-COMMANDS = ("build", "run", "init", "check", "inspect", "images", "repo", "cache", "completion")
+COMMANDS = ("build", "run", "app", "init", "check", "inspect", "images", "repo", "cache", "completion")
 
 
 @pytest.fixture

@@ -93,14 +93,15 @@ def build_default(python: str, arch: Arch, *, cache: Path, output: Path, jobs: i
     Raises:
         BivyError: It cannot be built.
     """
-    from bivy.compose.make import make_image
-    from bivy.compose.request import Request, Surroundings
     from bivy.oci.layout import find_image
-    from bivy.source.places import mirrors_told
 
     name = default_reference(python)
     if find_image(output, name, arch.platform):
         return
+    from bivy.compose.make import make_image
+    from bivy.compose.request import Request, Surroundings
+    from bivy.source.places import mirrors_told
+
     progress.say(f"there is no {name} for {arch.platform} in {output} yet: it is built first")
     make_image(Request(python, arch), Surroundings(cache, output, jobs, mirrors_told(())), progress)
 
@@ -182,16 +183,14 @@ def _entry(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Entry
 
 def _facts(image: Image, tree: Tree) -> Base:
     interpreter, python = _find_python(image, tree)
-    if not any(path.startswith("lib/ld-musl-") or path.startswith("usr/lib/ld-musl-") for path in tree.entries):
+    if not any(path.startswith(("lib/ld-musl-", "usr/lib/ld-musl-")) for path in tree.entries):
         raise UsageError(
             "the base is not on musl: it has no /lib/ld-musl-*.so.1",
             hint="bivy app makes images on Alpine: name another with --base, or leave it out",
         )
     packages = tuple(_packages(tree))
     prefix = interpreter.rsplit("/", 2)[0]
-    files = {
-        path: entry.target for path, entry in tree.entries.items() if entry.kind is not Kind.DIRECTORY
-    }
+    files = {path: entry.target for path, entry in tree.entries.items() if entry.kind is not Kind.DIRECTORY}
     return Base(
         digest=image.digest,
         python=python,

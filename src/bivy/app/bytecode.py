@@ -52,11 +52,9 @@ class Compiler:
 
     Attributes:
         command: The command, to which nothing is added.
-        python: What is compiled for, for keys: the Python's version in full.
     """
 
     command: tuple[str, ...]
-    python: str
 
 
 def find_compiler(base: Base, root: Callable[[], Path] | None) -> Compiler | str:
@@ -67,25 +65,19 @@ def find_compiler(base: Base, root: Callable[[], Path] | None) -> Compiler | str
         root: Returns the folder with the base's files, or with those of a base with the same Python that runs on this
             machine; ``None`` where there is none.
     """
-    from bivy.sandbox import Sandbox, find_bubblewrap, why_no_sandbox
+    from bivy.sandbox import Bind, Sandbox, find_bubblewrap
 
-    why = "no base with the same Python runs on this machine"
     program = find_bubblewrap()
-    if root is not None:
-        reason = "bubblewrap is not installed" if program is None else why_no_sandbox()
-        if program is not None and reason is None:
-            from bivy.sandbox import Bind
-
-            sandbox = Sandbox(binds=[Bind(root(), "/")], environment=_ENVIRONMENT)
-            words = [base.interpreter, "-I", "-S", "-B", "-c", _WORKER.read_text("utf-8")]
-            return Compiler(tuple(sandbox.command(program, words)), "")
-        why = f"there is no sandbox: {reason}"
+    if root is not None and program is not None:
+        sandbox = Sandbox(binds=[Bind(root(), "/")], environment=_ENVIRONMENT)
+        return Compiler(tuple(sandbox.command(program, [base.interpreter, *_OPTIONS, _WORKER.read_text("utf-8")])))
     found = shutil.which(f"python{base.python}")
     if found:
-        return Compiler((found, "-I", "-S", "-B", "-c", _WORKER.read_text("utf-8")), "")
-    return why
+        return Compiler((found, *_OPTIONS, _WORKER.read_text("utf-8")))
+    return "bubblewrap is not installed" if root else "no base with the same Python runs on this machine"
 
 
+_OPTIONS: Final = ("-I", "-S", "-B", "-c")
 # A fixed seed: sets of constants are written in the order in which they are in memory.
 _ENVIRONMENT: Final = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
 
@@ -133,6 +125,10 @@ def _run(compiler: Compiler, order: IO[bytes], answers: IO[bytes]) -> None:
     finally:
         os.close(output)
     if done.returncode:
+        from bivy.sandbox import sandbox_hint, why_no_sandbox
+
+        if reason := why_no_sandbox():
+            raise BivyError(f"modules are compiled in a sandbox, and there is none: {reason}", hint=sandbox_hint())
         raise BivyError(
             f"modules cannot be compiled: the image's Python ended with {done.returncode}",
             hint=done.stderr.decode("utf-8", "replace").strip()[-500:] or None,

@@ -20,12 +20,12 @@ import warnings
 _BLOCK = 1 << 20
 
 
-def _main():
+def _main() -> None:
     length = int.from_bytes(os.pread(0, 8, 0), "big")
     order = json.loads(_read(8, length))
     warnings.simplefilter("ignore")
     sys.setrecursionlimit(10000)
-    running = set()
+    running: set[int] = set()
     for group in order["groups"]:
         if len(running) >= order["processes"]:
             running.discard(os.wait()[0])
@@ -42,7 +42,7 @@ def _main():
         os.wait()
 
 
-def _compile(group, start):
+def _compile(group: list[tuple[int, int, int, str, bool]], start: int) -> None:
     answers = []
     for number, offset, size, path, checked in group:
         text = _read(start + offset, size)
@@ -53,16 +53,14 @@ def _compile(group, start):
             continue
         # PEP 552: bit 0 is set for bytecode that goes with a hash, bit 1 where the text is to be looked at.
         flags = 3 if checked else 1
-        content = (
-            importlib.util.MAGIC_NUMBER + flags.to_bytes(4, "little") + importlib.util.source_hash(text) + content
-        )
+        content = importlib.util.MAGIC_NUMBER + flags.to_bytes(4, "little") + importlib.util.source_hash(text) + content
         answers.append(number.to_bytes(4, "big") + len(content).to_bytes(4, "big") + content)
         del code
     if answers:
         os.write(1, b"".join(answers))
 
 
-def _read(offset, size):
+def _read(offset: int, size: int) -> bytes:
     pieces = []
     while size:
         piece = os.pread(0, min(size, _BLOCK), offset)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,7 +16,6 @@ from bivy.errors import BivyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from bivy.app.values import Project
 
@@ -97,7 +97,8 @@ def is_settled(newest: int, now: int) -> bool:
 def look(where: Path) -> tuple[str, int] | None:
     """Return what a project's folder looks like, without reading a file, and when the last thing in it changed.
 
-    As long as that is the same, so is the project. Nothing is said of a folder with more in it than is quick to look at.
+    As long as that is the same, so is the project. Of a folder with more in it than is quick to look at, nothing is
+    said.
 
     Args:
         where: The folder, or a script.
@@ -122,14 +123,15 @@ def look(where: Path) -> tuple[str, int] | None:
 
 def _everything(where: str) -> Iterator[tuple[str, os.stat_result | None]]:
     """Yield all that is in a folder; what a folder looks like is what is in it."""
-    if not os.path.isdir(where):
-        yield where, os.stat(where)
+    place = Path(where)
+    if not place.is_dir():
+        yield where, place.stat()
         with contextlib.suppress(FileNotFoundError):
-            yield f"{where}.lock", os.stat(f"{where}.lock")
+            yield f"{where}.lock", Path(f"{where}.lock").stat()
         return
     for name in _GIT:
         with contextlib.suppress(OSError):
-            yield name, os.stat(os.path.join(where, ".git", name))
+            yield name, (place / ".git" / name).stat()
     waiting = [where]
     while waiting:
         folder = waiting.pop()

@@ -211,12 +211,12 @@ def _refuse_incomplete(resolution: Resolution) -> None:
 
     for missing in resolution.missing:
         if missing.why != NO_FILE:
-            problem = next((each for each in resolution.problems if each.where == missing.name), None)
+            problem = next((each for each in resolution.problems if each.subject == missing.name), None)
             hint = problem.hint if problem else ""
             hint = hint or next((each.hint for each in resolution.problems if each.hint), "")
             raise BivyError(f"{missing.name} cannot be had: {missing.why}", hint=hint or None)
     for problem in resolution.problems:
-        raise BivyError(f"{problem.where}: {problem.message}", hint=problem.hint or None)
+        raise BivyError(f"{problem.subject}: {problem.message}", hint=problem.hint or None)
 
 
 def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str]]) -> None:
@@ -276,16 +276,12 @@ def _hashes(project: Project) -> dict[str, frozenset[str]]:
     return {name: frozenset(digests) for name, digests in found.items()}
 
 
-def _elsewhere(
-    unfit: Sequence[Reached], resolution: Resolution, target: Target, asking: Asking
-) -> Iterator[Pinned]:
+def _elsewhere(unfit: Sequence[Reached], resolution: Resolution, target: Target, asking: Asking) -> Iterator[Pinned]:
     """Yield wheels that were compiled for what has none, or say of each distribution why there is none."""
     from bivy.musl.dependencies import check_distributions
     from bivy.musl.report import Verdict
 
-    part = check_distributions(
-        resolution, (target,), cache=asking.cache, wheels=asking.wheels, offline=asking.offline
-    )
+    part = check_distributions(resolution, (target,), cache=asking.cache, wheels=asking.wheels, offline=asking.offline)
     verdicts = {each.name: each for each in part.distributions}
     needed: list[Distribution] = []
     by_name = {each.package.name: each for each in unfit}

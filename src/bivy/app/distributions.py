@@ -149,9 +149,7 @@ def fetch_wheels(pinned: Sequence[Pinned], cache: Path, progress: Progress) -> d
         for each in pinned
         if "://" in each.url and each.sha256
     }
-    found = fetch(
-        list(pins.values()), cache=cache, mirrors=Mirrors(()), archives=(), progress=progress, jobs=_AT_ONCE
-    )
+    found = fetch(list(pins.values()), cache=cache, mirrors=Mirrors(()), archives=(), progress=progress, jobs=_AT_ONCE)
     files = {}
     for each in pinned:
         path = found[pins[each.file]] if each.file in pins else _local(each.url)
@@ -212,7 +210,7 @@ def _open(pinned: Pinned, path: Path, pack: Path | None, base: Base, stack: cont
         compiled = {place: (size, _loader(opened, place)) for place, size in opened.sizes.items()}
     origin = Origin(pinned.asked, pinned.direct, pinned.sha256 if pinned.direct else "")
     items = install.install(wheel, base, origin, compiled)
-    return _Opened(pinned, wheel, tuple([*items, *_hiding(pinned.name, items, base)]))
+    return _Opened(pinned, wheel, (*items, *_hiding(pinned.name, items, base)))
 
 
 def _loader(pack: Pack, place: str) -> Callable[[], Iterator[bytes]]:
@@ -268,7 +266,7 @@ def _write(key: str, group: Sequence[_Opened], at: Workplace) -> Kept:
         kept = at.store.make(key, items, at.base.folders, f"bivy app: {title}", components)
         for each in group:
             for problem in each.wheel.problems:
-                at.progress.say(f"{problem.where}: {problem.message}")
+                at.progress.say(f"{problem.subject}: {problem.message}")
         outcome = Outcome.DONE
     finally:
         at.progress.end(task, outcome)

@@ -8,10 +8,10 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from bivy.apk.entry import Entry, Kind
 from bivy.app.layers import Item
 from bivy.app.system import INIT, USER
 from bivy.app.values import HOME, UNPRIVILEGED, ProjectKind, labels_of
-from bivy.apk.entry import Entry, Kind
 from bivy.errors import UsageError
 from bivy.oci.image import Image, add_layer, with_config
 

@@ -16,8 +16,8 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bivy.app.layers import Item
 from bivy.apk.entry import Entry, Kind
+from bivy.app.layers import Item
 from bivy.errors import BivyError
 from bivy.musl.archives.names import fault_of_path
 

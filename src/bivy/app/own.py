@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bivy.apk.entry import Entry, Kind
 from bivy.app import bytecode
 from bivy.app.bytecode import Module, compile_modules
 from bivy.app.install import GENERATION as INSTALLED
 from bivy.app.install import Origin, bytecode_place, install, sources_of
 from bivy.app.layers import Item, Kept
 from bivy.app.values import HOME, ProjectKind
-from bivy.apk.entry import Entry, Kind
 from bivy.files import sha256_of, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from bivy.app.contents import Contents
     from bivy.app.distributions import Workplace
-    from bivy.musl.archives.wheel import Wheel
     from bivy.app.values import Project, ProjectFile
+    from bivy.musl.archives.wheel import Wheel
 
 # Raised when the same project comes to another layer.
 GENERATION: Final = 1
@@ -85,9 +85,7 @@ def _reader(path: Path) -> Callable[[], bytes]:
     return path.read_bytes
 
 
-def compiled(
-    places: Mapping[str, Callable[[], bytes]], digests: Mapping[str, str], at: Workplace
-) -> list[Item]:
+def compiled(places: Mapping[str, Callable[[], bytes]], digests: Mapping[str, str], at: Workplace) -> list[Item]:
     """Return the bytecode of modules, each compiled by itself and kept by what is in it.
 
     Python looks at the text each time and compiles it anew where that is another one: people mount files over those of

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import zipfile
 from base64 import urlsafe_b64encode
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -21,6 +20,7 @@ from bivy.progress import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bivy.app.contents import Contents
     from bivy.app.values import Project
@@ -137,7 +137,7 @@ def _sources(project: Project, contents: Contents, wheel: Path) -> dict[str, str
 
 def _copies(project: Project) -> bool:
     """Tell whether a project's backend does nothing but copy modules, and reads none of them."""
-    from bivy.tables import read_document
+    from bivy.app.table import read_document
 
     table: Mapping[str, Any] = read_document(project.root / "pyproject.toml").table
     if project.metadata.backend not in _COPYING or "project" not in table:

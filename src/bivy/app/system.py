@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bivy.apk.entry import Entry, Kind
 from bivy.app.layers import Item, Kept, LayerStore
 from bivy.app.values import HOME, UNPRIVILEGED
-from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
 from bivy.files import sha256_of
 
@@ -27,9 +27,7 @@ USER: Final = "nonroot"
 USER_HOME: Final = f"/home/{USER}"
 
 
-def system_layer(
-    base: Base, arch: Arch, store: LayerStore, *, cache: Path, jobs: int, progress: Progress
-) -> Kept:
+def system_layer(base: Base, arch: Arch, store: LayerStore, *, cache: Path, jobs: int, progress: Progress) -> Kept:
     """Return the layer with the user, the first process and the folders that an application is in.
 
     Raises:
@@ -45,7 +43,7 @@ def system_layer(
 
 
 def _accounts(base: Base) -> Iterator[Item]:
-    """Yield the lists of users and groups with the unprivileged ones added, where the base does not have the numbers."""
+    """Yield the lists of users and groups with the unprivileged ones, where the base lacks the numbers."""
     uid, _, gid = UNPRIVILEGED.partition(":")
     users = [line.split(":") for line in base.passwd.splitlines()]
     groups = [line.split(":") for line in base.group.splitlines()]
@@ -67,7 +65,7 @@ def _folders() -> Iterator[Item]:
 
 
 def _init_key(arch: Arch) -> list[str]:
-    """Return what decides the bytes of the first process, without asking the room that builds it, which takes longer."""
+    """Return what decides the bytes of the first process, without asking the room that builds it: that takes longer."""
     from importlib import metadata
 
     from bivy.build.recipe import RECIPES

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bivy.cli.common import json_option, output_option, print_json, spell_size, volume_options, watching
+from bivy.cli.common import Function, json_option, output_option, print_json, spell_size, volume_options, watching
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bivy.app.make import MadeApp
 
 
-def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Any:  # noqa: ANN401 - click's decorator
+def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Callable[[Function], Function]:
     return click.option(*flags, name, multiple=True, metavar=metavar, help=text)
 
 
@@ -32,7 +33,9 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Any:
 @_several("groups", ("--group",), "NAME", "Install a dependency group of the project's.")
 @click.option("--script", metavar="NAME", help="Start this script of the project's.")
 @click.option("--module", "-m", metavar="NAME", help="Start this module, as with python -m.")
-@click.option("--entrypoint", metavar="WORDS", help="Start this program, with its first arguments, as a shell reads it.")
+@click.option(
+    "--entrypoint", metavar="WORDS", help="Start this program, with its first arguments, as a shell reads it."
+)
 @click.option("--command", "command_words", metavar="WORDS", help="Arguments that who starts a container may replace.")
 @_several("variables", ("--env", "-e"), "NAME=VALUE", "Set a variable.")
 @click.option("--user", "-u", metavar="USER[:GROUP]", help="Whom it runs as.  [default: 65532:65532]")
@@ -55,7 +58,7 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Any:
 @volume_options
 def command(
     *, where: Path, output: Path, compression: str, wheels: tuple[Path, ...], index: str, offline: bool, upgrade: bool,
-    jobs: int, as_json: bool, quiet: bool, verbose: bool, **flags: Any,
+    jobs: int, as_json: bool, quiet: bool, verbose: bool, **flags: Any,  # noqa: ANN401 - one for each option
 ) -> None:  # fmt: skip
     """Make an image of the Python project in FOLDER, or of SCRIPT, into an OCI layout.
 
