@@ -38,7 +38,7 @@ SECRETS: Final = (
 )  # fmt: skip
 """What usually holds secrets, which anyone who has an image could read in it."""
 _PRIVATE_KEY: Final = b"PRIVATE KEY-----"
-_MARKED: Final = {
+MARKED: Final = {
     "pyvenv.cfg": "a virtual environment",
     "oci-layout": "a layout of images",
     "CACHEDIR.TAG": "a cache (https://bford.info/cachedir/)",
@@ -145,7 +145,7 @@ class _Walk:
                 f"{self.root / path} cannot be read: {fault.strerror}", hint=_how_to_leave_out(path)
             ) from None
         names = {entry.name for entry in entries}
-        if path and not names.isdisjoint(_MARKED):
+        if path and not names.isdisjoint(MARKED):
             return
         git = outer
         if ".gitignore" in names and (self.root / path / ".gitignore").is_file():
