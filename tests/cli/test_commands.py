@@ -20,7 +20,9 @@ from bivy.rootfs.tree import Tree
 
 OWN = build_machine()
 FOREIGN, OTHER = [arch for arch in (ARCHES["ppc64le"], ARCHES["riscv64"], ARCHES["s390x"]) if arch is not OWN][:2]
-COMMANDS = ("build", "run", "app", "init", "check", "inspect", "images", "repo", "cache", "completion")
+COMMANDS = (
+    "build", "run", "app", "init", "check", "inspect", "push", "load", "images", "repo", "cache", "completion",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -100,10 +102,6 @@ def test_an_unknown_name_is_refused_with_the_nearest_that_is_there(layout: Path)
 
 def test_a_folder_without_a_layout_is_refused_with_what_makes_one(tmp_path: Path) -> None:
     assert "bivy build" in refusal("images", "--output", str(tmp_path))
-
-
-def test_a_registry_is_refused_with_what_brings_the_image_here() -> None:
-    assert "skopeo copy" in refusal("inspect", "registry.example.org/python:3.14-alpine")
 
 
 def test_images_are_listed_with_platform_and_size(layout: Path) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bivy.errors import BivyError, UsageError
+from bivy.errors import BivyError
 from bivy.oci.archive import write_archive
 from bivy.oci.layer import read_layer
 from bivy.oci.layout import write_image
@@ -33,12 +33,3 @@ def test_nothing_of_an_archive_is_left_behind(tmp_path: Path) -> None:
     ):
         pass
     assert not list((tmp_path / "cache" / "work").iterdir())
-
-
-def test_registries_are_told_apart_and_not_read_yet(tmp_path: Path) -> None:
-    with (
-        pytest.raises(UsageError, match=r"ghcr\.io/me/python:3 is in a registry") as fault,
-        opened("ghcr.io/me/python:3", layout=tmp_path, platform="", cache=tmp_path),
-    ):
-        pass
-    assert "skopeo copy" in (fault.value.hint or "")

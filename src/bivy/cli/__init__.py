@@ -24,6 +24,8 @@ COMMANDS = {
     "app": "Make an image of a Python project, on top of a base image.",
     "check": "Say whether requirements, a project, a wheel or an image will run on musl.",
     "inspect": "Say what is in an image, and what every byte is for.",
+    "push": "Push an image to a registry.",
+    "load": "Load an image into docker or podman.",
     "images": "List the images in a layout.",
     "repo": "Build, index, sign and serve a package repository.",
     "cache": "Say where the cache is and how large, or prune it.",

@@ -21,6 +21,8 @@ PARTS = {
     "layers": "layers, compressed",
     "alpine": "indexes and packages of Alpine's",
     "check": "what indexes and source archives say",
+    "blobs": "what images in registries are made of",
+    "registries": "what is known to be in which registry",
     "roots": "images unpacked for bivy run",
     "runtime": "the compiler's runtime for each target",
     "logs": "logs of builds",

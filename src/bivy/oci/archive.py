@@ -19,12 +19,15 @@ from bivy.files import replacing, sha256_of
 from bivy.oci import media
 from bivy.oci.blob import Blob
 from bivy.oci.config import canonical, parse_config
+from bivy.oci.graph import node_of_image
 from bivy.oci.image import Image, descriptor
 from bivy.oci.layer import MOST_BYTES, Layer, read_layer
-from bivy.oci.layout import read_image
+from bivy.oci.layout import read_image, read_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from bivy.oci.graph import Node
 
 # More files than an image's layout has by far.
 MOST_MEMBERS = 10_000
@@ -49,12 +52,43 @@ def write_archive(image: Image, path: Path, name: str, form: str) -> None:
         name: The image's name in it: ``python:3.14-alpine``.
         form: ``oci-archive`` or ``docker-archive``.
     """
-    members = _oci_members(image, name) if form == "oci-archive" else _docker_members(image, name)
-    with replacing(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for member_name, content in members:
-            member = tarfile.TarInfo(member_name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
+    with replacing(path) as file:
+        if form == "docker-archive":
+            write_docker(image, file, name, unpacked=True)
+            return
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for member_name, blob in _oci_members(image, name):
+                _add(archive, member_name, blob)
+
+
+def write_docker(
+    image: Image,
+    stream: IO[bytes],
+    name: str,
+    advance: Callable[[int], None] = lambda _: None,
+    *,
+    unpacked: bool = False,
+) -> None:
+    """Write what ``docker load`` and ``podman load`` read (moby's image specification v1.2).
+
+    Args:
+        image: The image.
+        stream: Where to; it is only written to, never sought in.
+        name: The image's name; empty for none.
+        advance: Told of the bytes of layers that were written.
+        unpacked: Whether all layers are decompressed, as docker itself writes them; without, those of gzip, which all
+            of them read, go through as they are.
+    """
+    config = f"{image.config_blob.digest.removeprefix('sha256:')}.json"
+    names = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
+    saved = [{"Config": config, "RepoTags": [name] if name else None, "Layers": names}]
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
+        _add(archive, "manifest.json", Blob.of(canonical(saved)))
+        _add(archive, config, image.config_blob)
+        for layer_name, layer in dict(zip(names, image.layers, strict=True)).items():
+            as_it_is = layer.media_type == media.LAYER or (not unpacked and layer.media_type in media.GZIP_LAYERS)
+            _add(archive, layer_name, layer.blob if as_it_is else Blob.of(read_layer(layer)))
+            advance(layer.size)
 
 
 def read_archive(path: Path, name: str, platform: str, scratch: Path) -> Image:
@@ -69,13 +103,7 @@ def read_archive(path: Path, name: str, platform: str, scratch: Path) -> Image:
     Raises:
         BivyError: The file is not such an archive, or a damaged one.
     """
-    folder = Path(tempfile.mkdtemp(dir=scratch))
-    try:
-        file = path.open("rb")
-    except OSError as fault:
-        raise UsageError(f"{path}: {fault.strerror}") from None
-    with file:
-        _unpack(file, folder, path)
+    folder = _unpacked(path, scratch)
     # Docker 25 and later save both at once, and only here are the images called what docker calls them.
     if (folder / "manifest.json").is_file():
         return _read_docker(folder, name, path)
@@ -84,26 +112,53 @@ def read_archive(path: Path, name: str, platform: str, scratch: Path) -> Image:
     raise BivyError(f"{path} is neither an OCI archive nor a docker archive: it has no index.json and no manifest.json")
 
 
-def _oci_members(image: Image, name: str) -> Iterator[tuple[str, bytes]]:
+def archived_node(path: Path, name: str, platform: str, scratch: Path) -> Node:
+    """Read all that a name in an archive stands for, as `bivy.oci.layout.read_node` does.
+
+    The arguments are those of `read_archive`.
+
+    Raises:
+        BivyError: The file is not such an archive, or a damaged one.
+    """
+    folder = _unpacked(path, scratch)
+    if (folder / "index.json").is_file() and not (folder / "manifest.json").is_file():
+        return read_node(folder, name, platform)
+    return node_of_image(read_archive(path, name, platform, scratch))
+
+
+def _unpacked(path: Path, scratch: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        file = path.open("rb")
+    except OSError as fault:
+        raise UsageError(f"{path}: {fault.strerror}") from None
+    with file:
+        _unpack(file, folder, path)
+    return folder
+
+
+def _oci_members(image: Image, name: str) -> Iterator[tuple[str, Blob]]:
     entry = {**descriptor(media.MANIFEST, image.manifest), "annotations": {media.REF_NAME: name}}
     config = image.config
     entry["platform"] = {"architecture": config.architecture, "os": config.os}
     if config.variant:
         entry["platform"]["variant"] = config.variant
-    yield "oci-layout", canonical({"imageLayoutVersion": "1.0.0"})
-    yield "index.json", canonical({"schemaVersion": 2, "mediaType": media.INDEX, "manifests": [entry]})
+    yield "oci-layout", Blob.of(canonical({"imageLayoutVersion": "1.0.0"}))
+    index = {"schemaVersion": 2, "mediaType": media.INDEX, "manifests": [entry]}
+    yield "index.json", Blob.of(canonical(index))
     for blob in sorted({blob.digest: blob for blob in image.blobs}.values(), key=lambda blob: blob.digest):
-        yield f"blobs/sha256/{blob.digest.removeprefix('sha256:')}", blob.read()
+        yield f"blobs/sha256/{blob.digest.removeprefix('sha256:')}", blob
 
 
-def _docker_members(image: Image, name: str) -> Iterator[tuple[str, bytes]]:
-    """Yield what ``docker load`` reads (moby's image specification v1.2: manifest.json, config, layers)."""
-    config = f"{image.config_blob.digest.removeprefix('sha256:')}.json"
-    layers = [f"{layer.diff_id.removeprefix('sha256:')}.tar" for layer in image.layers]
-    yield "manifest.json", canonical([{"Config": config, "RepoTags": [name], "Layers": layers}])
-    yield config, image.config_blob.read()
-    for layer_name, layer in dict(zip(layers, image.layers, strict=True)).items():
-        yield layer_name, read_layer(layer)
+def _add(archive: tarfile.TarFile, name: str, blob: Blob) -> None:
+    blob.verify()
+    member = tarfile.TarInfo(name)
+    member.size = blob.size
+    if isinstance(blob.content, bytes):
+        archive.addfile(member, io.BytesIO(blob.content))
+        return
+    with blob.content.open("rb") as file:
+        archive.addfile(member, file)
 
 
 def _unpack(file: IO[bytes], folder: Path, path: Path) -> None:

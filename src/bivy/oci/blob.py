@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bivy.errors import BivyError
+from bivy.files import sha256_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+_PIECE = 1 << 18
 
 # SHA-256 is the algorithm that image-spec's descriptor.md requires of everybody, and the one that all images use.
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -25,12 +29,14 @@ class Blob:
         size: How many bytes.
         content: The bytes, or the file that has them.
         referrer: What refers to them, for messages: ``manifest sha256:…``.
+        fetch: What brings the file here, where it is not here before somebody asks for the bytes.
     """
 
     digest: str
     size: int
     content: bytes | Path
     referrer: str = ""
+    fetch: Callable[[], None] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, content: bytes) -> Blob:
@@ -45,6 +51,8 @@ class Blob:
         """
         if isinstance(self.content, bytes):
             return self.content
+        if self.fetch:
+            self.fetch()
         try:
             found = self.content.read_bytes()
         except OSError as fault:
@@ -53,6 +61,35 @@ class Blob:
             what = f"was altered: {self.content} has {len(found)} bytes with digest {digest_of(found)}"
             raise damaged(self.digest, self.referrer, what)
         return found
+
+    def verify(self) -> None:
+        """Make sure that the bytes are here and what they have to be, without having all of them in memory.
+
+        Raises:
+            BivyError: They are not.
+        """
+        if isinstance(self.content, bytes):
+            return
+        if self.fetch:
+            self.fetch()
+        try:
+            found = f"sha256:{sha256_of(self.content)}"
+        except OSError as fault:
+            raise damaged(self.digest, self.referrer, f"is missing: {self.content}: {fault.strerror}") from None
+        if found != self.digest:
+            raise damaged(self.digest, self.referrer, f"was altered: {self.content} has the digest {found}")
+
+    def pieces(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes, or some of them, in small pieces; `verify` comes first."""
+        end = self.size if end is None else end
+        if isinstance(self.content, bytes):
+            yield from (self.content[at : min(at + _PIECE, end)] for at in range(start, end, _PIECE))
+            return
+        with self.content.open("rb") as file:
+            file.seek(start)
+            while start < end and (piece := file.read(min(_PIECE, end - start))):
+                start += len(piece)
+                yield piece
 
 
 def damaged(digest: str, referrer: str, what: str) -> BivyError:

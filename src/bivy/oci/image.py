@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from bivy.errors import BivyError
 from bivy.oci import media
 from bivy.oci.blob import Blob
-from bivy.oci.config import History, ImageConfig, canonical, format_config
+from bivy.oci.config import History, ImageConfig, canonical, format_config, parse_config
+from bivy.oci.documents import ManifestDocument, decode
+from bivy.oci.layer import Layer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from bivy.oci.layer import Layer
+    from bivy.oci.documents import Descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,32 @@ def add_layer(image: Image, layer: Layer) -> Image:
 def with_config(image: Image, config: ImageConfig, annotations: Mapping[str, str]) -> Image:
     """Return an image of the same layers that starts in another way; its history stays."""
     return _assemble(replace(config, history=image.config.history), image.layers, annotations)
+
+
+def read_manifest(manifest: Blob, find: Callable[[Descriptor, str], Blob]) -> Image:
+    """Read the image that a manifest stands for.
+
+    Args:
+        manifest: The manifest.
+        find: Gives the blob of a descriptor; it is also told what refers to it.
+
+    Raises:
+        BivyError: A blob is missing, or a document damaged.
+    """
+    where = f"manifest {manifest.digest}"
+    document = decode(manifest.read(), ManifestDocument, where)
+    config_blob = find(document.config, where)
+    for entry in document.layers:
+        if entry.media_type not in media.LAYERS:
+            raise BivyError(f"{where}: {entry.media_type} is not a kind of layer that is known")
+    config = parse_config(config_blob.read())
+    if len(config.diff_ids) != len(document.layers):
+        raise BivyError(f"{where} has {len(document.layers)} layers, its config {len(config.diff_ids)}")
+    layers = tuple(
+        Layer(entry.media_type, find(entry, where), diff_id, created_by)
+        for entry, diff_id, created_by in zip(document.layers, config.diff_ids, config.created_by, strict=True)
+    )
+    return Image(config, layers, document.annotations or {}, config_blob=config_blob, manifest=manifest)
 
 
 def _assemble(config: ImageConfig, layers: Sequence[Layer], annotations: Mapping[str, str]) -> Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,56 +13,26 @@ from bivy.errors import BivyError, UsageError
 from bivy.files import locked, write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob, damaged, is_digest
-from bivy.oci.config import canonical, parse_config
-from bivy.oci.image import Image
-from bivy.oci.layer import Layer
+from bivy.oci.config import canonical
+from bivy.oci.documents import (
+    MOST_MANIFEST_BYTES,
+    Descriptor,
+    IndexDocument,
+    ManifestDocument,
+    Platform,
+    decode,
+    index_of,
+    same_platform,
+)
+from bivy.oci.graph import node_of, with_referrers
+from bivy.oci.image import read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-# A manifest is JSON of some kilobytes; a registry takes at most 4 MiB (distribution-spec 1.1).
-MOST_MANIFEST_BYTES = 4 << 20
-
-Document = TypeVar("Document")
-
-
-class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The platform in a descriptor."""
-
-    architecture: str = ""
-    os: str = ""
-    variant: str = ""
-
-    def __str__(self) -> str:
-        """Spell it as in ``docker --platform``."""
-        return f"{self.os}/{self.architecture}" + (f"/{self.variant}" if self.variant else "")
-
-
-class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """What a document says of bytes that it refers to (image-spec 1.1, descriptor.md)."""
-
-    media_type: str
-    digest: str
-    size: int
-    platform: Platform | None = None
-    annotations: dict[str, str] = {}
-
-
-class IndexDocument(msgspec.Struct, frozen=True, rename="camel"):
-    """An image index (image-spec 1.1, image-index.md)."""
-
-    schema_version: int
-    manifests: tuple[Descriptor, ...]
-
-
-class ManifestDocument(msgspec.Struct, frozen=True, rename="camel"):
-    """An image manifest (image-spec 1.1, manifest.md)."""
-
-    schema_version: int
-    config: Descriptor
-    layers: tuple[Descriptor, ...]
-    annotations: dict[str, str] | None = None
+    from bivy.oci.graph import Node
+    from bivy.oci.image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +65,7 @@ def find_image(folder: Path, name: str, platform: str) -> str:
         listed = _listed(folder, _named(_read_index(folder).manifests, name))
     except BivyError:
         return ""
-    return next((image.digest for image in listed if _same(image.platform, platform)), "")
+    return next((image.digest for image in listed if same_platform(image.platform, platform)), "")
 
 
 def read_image(folder: Path, name: str, platform: str = "") -> Image:
@@ -112,9 +82,9 @@ def read_image(folder: Path, name: str, platform: str = "") -> Image:
     """
     entries = _read_index(folder).manifests
     fitting = _listed(folder, _named(entries, name) if name else entries)
-    digests = {image.digest for image in fitting if not platform or _same(image.platform, platform)}
+    digests = {image.digest for image in fitting if not platform or same_platform(image.platform, platform)}
     if len(digests) > 1 and not platform:
-        digests = {image.digest for image in fitting if _same(image.platform, build_machine().platform)}
+        digests = {image.digest for image in fitting if same_platform(image.platform, build_machine().platform)}
     if len(digests) != 1:
         raise _not_found(folder, name, platform, entries, fitting)
     return open_manifest(folder, digests.pop())
@@ -127,28 +97,46 @@ def open_manifest(folder: Path, digest: str) -> Image:
         BivyError: A blob is missing, or a document in it damaged.
     """
     manifest = _existing_blob(folder, digest, None, f"the index of {folder}")
-    content = manifest.read()
-    document = _decode(content, ManifestDocument, f"manifest {digest}")
-    config_blob = _existing_blob(folder, document.config.digest, document.config.size, f"manifest {digest}")
-    config = parse_config(config_blob.read())
-    if len(config.diff_ids) != len(document.layers):
-        raise BivyError(f"manifest {digest} has {len(document.layers)} layers, its config {len(config.diff_ids)}")
-    layers = []
-    for entry, diff_id, created_by in zip(document.layers, config.diff_ids, config.created_by, strict=True):
-        if entry.media_type not in media.LAYERS:
-            raise BivyError(f"manifest {digest}: {entry.media_type} is not a kind of layer that is known")
-        blob = _existing_blob(folder, entry.digest, entry.size, f"manifest {digest}")
-        layers.append(Layer(entry.media_type, blob, diff_id, created_by))
-    annotations = document.annotations or {}
-    return Image(config, tuple(layers), annotations, config_blob=config_blob, manifest=manifest)
+    return read_manifest(manifest, _finder(folder))
 
 
-def write_image(image: Image, folder: Path, names: Sequence[str]) -> None:
+def read_node(folder: Path, name: str, platform: str = "") -> Node:
+    """Read all that a name stands for, the images for all its platforms, to be copied elsewhere as it is.
+
+    Args:
+        folder: The layout.
+        name: The name there; empty where there is just one.
+        platform: The one platform that is wanted; empty for all.
+
+    Raises:
+        UsageError: The layout has no such name.
+        BivyError: The layout is damaged.
+    """
+    entries = _read_index(folder).manifests
+    named = _named(entries, name) if name else [entry for entry in entries if not entry.artifact_type]
+    if platform or len({entry.digest for entry in named}) != 1:
+        image = read_image(folder, name, platform)
+        found = Descriptor(media.MANIFEST, image.digest, image.manifest.size)
+    else:
+        found = named[0]
+    node = node_of(found, f"{folder / 'index.json'}", _finder(folder))
+    artifacts = [node_of(entry, "the index", _finder(folder)) for entry in entries if entry.artifact_type]
+    return with_referrers(node, artifacts)
+
+
+def write_image(image: Image, folder: Path, names: Sequence[str], artifacts: Sequence[Node] = ()) -> None:
     """Write an image into a layout under names, beside what is there.
 
     An image of the same name for another platform stays: the name then stands for both. Blobs are written first and
     the index last, under a lock, so that whoever reads sees the layout as it was or as it will be, and two who write
     at once do not lose each other's images.
+
+    Args:
+        image: The image.
+        folder: The layout.
+        names: What it is called there.
+        artifacts: What refers to it, such as a list of what is in it (`bivy.oci.graph.make_artifact`); it stays for as
+            long as the image does.
 
     Raises:
         BivyError: The folder holds something else than a layout.
@@ -166,6 +154,10 @@ def write_image(image: Image, folder: Path, names: Sequence[str]) -> None:
         write_whole(folder / "oci-layout", canonical({"imageLayoutVersion": "1.0.0"}))
         for name in names:
             entries = _with_image(folder, entries, name, image)
+        for artifact in artifacts:
+            for blob in (*artifact.blobs, artifact.document):
+                _write_blob(folder, blob)
+            entries = [entry for entry in entries if entry.digest != artifact.digest] + [artifact.descriptor]
         _replace_index(folder, entries)
 
 
@@ -185,9 +177,20 @@ def remove_image(folder: Path, name: str) -> None:
 
 
 def _replace_index(folder: Path, entries: Sequence[Descriptor]) -> None:
-    ordered = sorted(entries, key=lambda entry: entry.annotations.get(media.REF_NAME, ""))
-    write_whole(folder / "index.json", canonical(_index_of(ordered)))
+    ordered = sorted(entries, key=lambda entry: (entry.annotations.get(media.REF_NAME, ""), entry.digest))
+    images = _reachable(folder, [entry for entry in ordered if not entry.artifact_type])
+    if images is not None:
+        ordered = [entry for entry in ordered if not entry.artifact_type or _subject(folder, entry) in images]
+    write_whole(folder / "index.json", canonical(index_of(ordered)))
     _collect(folder, ordered)
+
+
+def _subject(folder: Path, entry: Descriptor) -> str:
+    """Return the digest of what an artifact is about; empty where it is damaged."""
+    try:
+        return node_of(entry, "the index", _finder(folder)).subject
+    except BivyError:
+        return ""
 
 
 def _named(entries: Sequence[Descriptor], name: str) -> list[Descriptor]:
@@ -198,14 +201,10 @@ def _listed(folder: Path, entries: Sequence[Descriptor]) -> list[Listed]:
     found = [
         Listed(entry.annotations.get(media.REF_NAME, ""), str(each.platform or ""), each.digest)
         for entry in entries
+        if not entry.artifact_type
         for each in _manifests(folder, entry)
     ]
     return sorted(found, key=lambda image: (image.name, image.platform))
-
-
-def _same(platform: str, other: str) -> bool:
-    """Tell whether two platforms are one: arm64 is v8 where nothing else is said (containerd's platforms)."""
-    return not platform or platform.removesuffix("/v8") == other.removesuffix("/v8")
 
 
 def _with_image(folder: Path, entries: list[Descriptor], name: str, image: Image) -> list[Descriptor]:
@@ -220,19 +219,11 @@ def _with_image(folder: Path, entries: list[Descriptor], name: str, image: Image
         others = []  # What the name stood for is damaged, and to build it again is what the person was told to do.
     if others:
         together = sorted([*others, own], key=lambda entry: str(entry.platform))
-        blob = Blob.of(canonical(_index_of([msgspec.structs.replace(entry, annotations={}) for entry in together])))
+        blob = Blob.of(canonical(index_of([msgspec.structs.replace(entry, annotations={}) for entry in together])))
         _write_blob(folder, blob)
         own = Descriptor(media.INDEX, blob.digest, blob.size)
     named = msgspec.structs.replace(own, annotations={media.REF_NAME: name})
     return [entry for entry in entries if entry not in same] + [named]
-
-
-def _index_of(entries: Sequence[Descriptor]) -> dict[str, Any]:
-    return {
-        "schemaVersion": 2,
-        "mediaType": media.INDEX,
-        "manifests": [msgspec.to_builtins(entry) for entry in entries],
-    }
 
 
 def _read_index(folder: Path) -> IndexDocument:
@@ -245,14 +236,14 @@ def _read_index(folder: Path) -> IndexDocument:
     except OSError as fault:
         raise BivyError(f"{folder}: {fault.strerror}") from None
     path = folder / "index.json"
-    return _decode(content, IndexDocument, str(path), hint=f"remove {path} and build or copy its images again")
+    return decode(content, IndexDocument, str(path), hint=f"remove {path} and build or copy its images again")
 
 
 def _manifests(folder: Path, entry: Descriptor) -> Iterator[Descriptor]:
     """Yield the manifests that an entry of an index stands for, with their platforms."""
     if entry.media_type in media.INDEXES:
         content = _existing_blob(folder, entry.digest, entry.size, f"{folder / 'index.json'}").read()
-        inner = _decode(content, IndexDocument, f"index {entry.digest}")
+        inner = decode(content, IndexDocument, f"index {entry.digest}")
         yield from (each for each in inner.manifests if each.media_type in media.MANIFESTS)
     elif entry.platform is None:
         # Other tools leave the platform out where there is one image: its config says it.
@@ -281,6 +272,10 @@ def _existing_blob(folder: Path, digest: str, size: int | None, by: str) -> Blob
     return Blob(digest, found, path, by)
 
 
+def _finder(folder: Path) -> Callable[[Descriptor, str], Blob]:
+    return lambda entry, by: _existing_blob(folder, entry.digest, entry.size, by)
+
+
 def _write_blob(folder: Path, blob: Blob) -> None:
     path = _blob_path(folder, blob.digest)
     try:
@@ -291,6 +286,16 @@ def _write_blob(folder: Path, blob: Blob) -> None:
 
 def _collect(folder: Path, entries: Sequence[Descriptor]) -> None:
     """Remove the blobs that nothing refers to any more; none where it cannot be known what is referred to."""
+    used = _reachable(folder, entries)
+    if used is None:
+        return
+    for path in (folder / "blobs" / "sha256").iterdir():
+        if f"sha256:{path.name}" not in used:
+            path.unlink(missing_ok=True)
+
+
+def _reachable(folder: Path, entries: Sequence[Descriptor]) -> set[str] | None:
+    """Return the digests of all that entries refer to; `None` where something is damaged."""
     used = set()
     waiting = list(entries)
     try:
@@ -300,31 +305,20 @@ def _collect(folder: Path, entries: Sequence[Descriptor]) -> None:
                 used.add(entry.digest)
                 waiting += _referred(folder, entry)
     except BivyError:
-        return
-    for path in (folder / "blobs" / "sha256").iterdir():
-        if f"sha256:{path.name}" not in used:
-            path.unlink(missing_ok=True)
+        return None
+    return used
 
 
 def _referred(folder: Path, entry: Descriptor) -> Sequence[Descriptor]:
     """Return what a blob refers to."""
     if entry.media_type in media.INDEXES:
         content = _existing_blob(folder, entry.digest, entry.size, "").read()
-        return _decode(content, IndexDocument, f"index {entry.digest}").manifests
+        return decode(content, IndexDocument, f"index {entry.digest}").manifests
     if entry.media_type in media.MANIFESTS:
         content = _existing_blob(folder, entry.digest, entry.size, "").read()
-        document = _decode(content, ManifestDocument, f"manifest {entry.digest}")
+        document = decode(content, ManifestDocument, f"manifest {entry.digest}")
         return (document.config, *document.layers)
     return ()
-
-
-def _decode(
-    content: bytes, kind: type[Document], where: str, *, hint: str = "build or copy the image again"
-) -> Document:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
-        raise BivyError(f"{where} is damaged: {fault}", hint=hint) from None
 
 
 def _not_found(

@@ -19,4 +19,7 @@ MANIFESTS = frozenset({MANIFEST, DOCKER_MANIFEST})
 GZIP_LAYERS = frozenset({LAYER_GZIP, DOCKER_LAYER})
 LAYERS = frozenset({LAYER, LAYER_ZSTD}) | GZIP_LAYERS
 
+# A blob that stands for none, where a document has to name one (image-spec 1.1, manifest.md).
+EMPTY = "application/vnd.oci.empty.v1+json"
+
 REF_NAME = "org.opencontainers.image.ref.name"

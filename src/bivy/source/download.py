@@ -119,12 +119,12 @@ def _opened_http(client: httpx.Client, address: str, offset: int) -> Iterator[Bo
     headers = {"Range": f"bytes={offset}-"} if offset else {}
     try:
         with client.stream("GET", address, headers=headers) as response:
-            body = _body(response, offset)
+            body = body_of(response, offset)
             if body:
                 yield body
                 return
         with client.stream("GET", address) as response:
-            body = _body(response, 0)
+            body = body_of(response, 0)
             if not body:
                 raise UnavailableError("gives only a part of the file", lasting=True)
             yield body
@@ -132,7 +132,7 @@ def _opened_http(client: httpx.Client, address: str, offset: int) -> Iterator[Bo
         raise unavailable(fault) from fault
 
 
-def _body(response: httpx.Response, offset: int) -> Body | None:
+def body_of(response: httpx.Response, offset: int) -> Body | None:
     """Return what an answer holds, or ``None`` for another part of the file than was asked for."""
     status = response.status_code
     if status == 200:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import errno
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from bivy.errors import BivyError
 from bivy.files import locked, sha256_of
@@ -16,6 +15,7 @@ from bivy.progress import Outcome
 from bivy.source.apt import debian_archives
 from bivy.source.download import UnavailableError, open_client, opened
 from bivy.source.places import candidates
+from bivy.threads import StoppedError, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,6 @@ _HINT = (
     "is there a network? A proxy goes into HTTPS_PROXY and HTTP_PROXY, a company's certificate authority into"
     " SSL_CERT_FILE, and other places to look into --mirror or BIVY_MIRRORS"
 )
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +63,7 @@ class _Errand:
 
     def go_on(self) -> None:
         if self.stop.is_set():
-            raise _StoppedError
-
-
-class _StoppedError(Exception):
-    """Another download, or the person, ended all of them."""
+            raise StoppedError
 
 
 def cached(pin: Pin, cache: Path) -> Path | None:
@@ -121,7 +116,7 @@ def fetch(
     archives = debian_archives() if archives is None else archives
     with open_client(connect=patience.connect, read=patience.read) as client:
         errand = _Errand(_folder(cache), archives, mirrors, client, progress, patience.pauses)
-        got = _side_by_side(lambda pin: _obtain(errand, pin), missing, jobs, errand.stop)
+        got = side_by_side(lambda pin: _obtain(errand, pin), missing, jobs, errand.stop)
     # In the order asked for, not in that in which the downloads ended.
     faults = [reason for pin in missing if isinstance(reason := got.get(pin), str)]
     if faults:
@@ -131,39 +126,6 @@ def fetch(
 
 def _folder(cache: Path) -> Path:
     return cache / "sources" / "sha256"
-
-
-def _side_by_side(work: Callable[[Pin], _T], pins: Sequence[Pin], jobs: int, stop: threading.Event) -> dict[Pin, _T]:
-    """Do the work for each pin in a few threads, which do not outlive a Ctrl-C even when they wait for the network."""
-    waiting = collections.deque(pins)
-    done: dict[Pin, _T] = {}
-    faults: list[BaseException] = []
-
-    def worker() -> None:
-        while not stop.is_set():
-            try:
-                pin = waiting.popleft()
-                done[pin] = work(pin)
-            except (IndexError, _StoppedError):
-                return
-            except BaseException as fault:  # noqa: BLE001 - raised again by the thread that waits
-                faults.append(fault)
-                stop.set()
-
-    threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(jobs, len(pins)))]
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    except BaseException:
-        stop.set()
-        for thread in threads:
-            thread.join(0.5)
-        raise
-    if faults:
-        raise faults[0]
-    return done
 
 
 def _obtain(errand: _Errand, pin: Pin) -> Path | str:
@@ -262,7 +224,7 @@ def _task(progress: Progress, pin: Pin, candidate: Candidate, total: int | None)
     progress.begin(key, total=total)
     try:
         yield advance
-    except _StoppedError:
+    except StoppedError:
         progress.end(key, Outcome.STOPPED)
         raise
     except BaseException as fault:

@@ -1,0 +1,1 @@
+"""Images to and from registries (OCI distribution-spec 1.1)."""
