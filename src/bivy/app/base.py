@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from bivy.rootfs.tree import Tree
 
 # Raised when other facts are read, so that those kept by an older bivy are not taken.
-GENERATION: Final = 1
+GENERATION: Final = 2
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DATABASES: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
-_KEPT: Final = frozenset({"etc/passwd", "etc/group", *_DATABASES})
+_KEPT: Final = frozenset({"etc/passwd", "etc/group", "etc/os-release", "usr/lib/os-release", *_DATABASES})
 _MOST_KEPT: Final = 16 << 20
 
 
@@ -51,7 +51,7 @@ class Base(msgspec.Struct, frozen=True):
         interpreter: Where its Python is, absolute, links followed.
         prefix: The folder that its Python is below, without a leading ``/``: ``usr/local``.
         musl: The version of its musl.
-        release: Its ``VERSION_ID`` as ``ID-VERSION_ID``, empty where it does not say.
+        system: What its ``os-release`` calls it: ``alpine-3.22.1``; empty where it does not say.
         folders: The paths of its folders, with their modes.
         files: The paths of everything else, with what links lead to; empty for what is no link.
         distributions: The Python distributions in it: by normalised name, the version.
@@ -65,6 +65,7 @@ class Base(msgspec.Struct, frozen=True):
     interpreter: str
     prefix: str
     musl: str
+    system: str
     folders: dict[str, int]
     files: dict[str, str]
     distributions: dict[str, str]
@@ -197,6 +198,7 @@ def _facts(image: Image, tree: Tree) -> Base:
         interpreter=f"/{interpreter}",
         prefix=prefix,
         musl=next((each.version.split("-")[0] for each in packages if each.name == "musl"), ""),
+        system=_system((tree.read("etc/os-release") or b"").decode("utf-8", "replace")),
         folders={path: entry.mode for path, entry in tree.entries.items() if entry.kind is Kind.DIRECTORY},
         files=files,
         distributions=_distributions(files, f"{prefix}/lib/python{python}/site-packages"),
@@ -204,6 +206,12 @@ def _facts(image: Image, tree: Tree) -> Base:
         passwd=(tree.read("etc/passwd") or b"").decode("utf-8", "replace"),
         group=(tree.read("etc/group") or b"").decode("utf-8", "replace"),
     )
+
+
+def _system(text: str) -> str:
+    """Return what an ``os-release`` says it is (os-release(5))."""
+    words = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return "-".join(words[key].strip("\"'") for key in ("ID", "VERSION_ID") if words.get(key))
 
 
 def _find_python(image: Image, tree: Tree) -> tuple[str, str]:

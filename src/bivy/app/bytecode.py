@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import shutil
 import subprocess
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bivy.app.base import Base
 
 # Raised when the same modules become other bytecode.
-GENERATION: Final = 1
+GENERATION: Final = 2
 
 # How many modules share a process; a number of its own for all machines, since it decides the bytes.
 _GROUP: Final = 48
@@ -52,25 +52,32 @@ class Compiler:
 
     Attributes:
         command: The command, to which nothing is added.
+        root: The folder with the files of the image whose Python it is; ``None`` where it is this machine's own.
+        version: That Python's version in full, as far as it is known.
     """
 
     command: tuple[str, ...]
+    root: Path | None = None
+    version: str = ""
 
 
-def find_compiler(base: Base, root: Callable[[], Path] | None) -> Compiler | str:
+def find_compiler(base: Base, root: Callable[[], Path] | None, version: str = "") -> Compiler | str:
     """Return what compiles for a base's Python, or why nothing can.
 
     Args:
         base: The base.
         root: Returns the folder with the base's files, or with those of a base with the same Python that runs on this
             machine; ``None`` where there is none.
+        version: The version of the Python there.
     """
     from bivy.sandbox import Bind, Sandbox, find_bubblewrap
 
     program = find_bubblewrap()
     if root is not None and program is not None:
-        sandbox = Sandbox(binds=[Bind(root(), "/")], environment=_ENVIRONMENT)
-        return Compiler(tuple(sandbox.command(program, [base.interpreter, *_OPTIONS, _WORKER.read_text("utf-8")])))
+        folder = root()
+        sandbox = Sandbox(binds=[Bind(folder, "/")], environment=_ENVIRONMENT)
+        words = [base.interpreter, *_OPTIONS, _WORKER.read_text("utf-8")]
+        return Compiler(tuple(sandbox.command(program, words)), folder, version)
     found = shutil.which(f"python{base.python}")
     if found:
         return Compiler((found, *_OPTIONS, _WORKER.read_text("utf-8")))
@@ -148,7 +155,7 @@ def _write_order(batches: Iterable[Sequence[Module]], texts: IO[bytes], order: I
             groups[-1].append((len(known), offset, len(text), f"/{module.place}", module.checked))
             known.append(module)
             offset += len(text)
-    table = json.dumps({"processes": len(os.sched_getaffinity(0)), "groups": groups}).encode()
+    table = marshal.dumps({"processes": len(os.sched_getaffinity(0)), "groups": groups}, 2)
     order.write(len(table).to_bytes(8, "big") + table)
     texts.seek(0)
     shutil.copyfileobj(texts, order, _COPY)

@@ -1,29 +1,30 @@
-"""Compiles modules to bytecode, under the Python whose bytecode it is to be; the standard library alone.
+"""Compiles modules to bytecode, under the Python whose bytecode it is to be.
 
-Standard input is a file: a length of eight bytes, as many bytes of JSON, then the modules one after the other. The JSON
-says how many processes may work at once, and names groups of modules, each with where its text is, how long, which file
-it will be, and whether its bytecode is to be checked against the text. Standard output is a file to which an answer
-for each module is added: its number and its length, of four bytes each, and the bytecode as a ``.pyc`` has it.
-A module that cannot be compiled has no answer.
+Only modules that are part of the interpreter are imported: the base's standard library has no bytecode itself, and to
+compile its `json` would take longer than a project's changed file.
+
+Standard input is a file: a length of eight bytes, as many bytes of what `marshal` writes, then the modules one after
+the other. What is written says how many processes may work at once, and names groups of modules, each with where its
+text is, how long, which file it will be, and whether its bytecode is to be checked against the text. Standard output is
+a file to which an answer for each module is added: its number and its length, of four bytes each, and the bytecode as
+a ``.pyc`` has it. A module that cannot be compiled has no answer.
 
 The bytes of a module's bytecode depend on what else its process holds in memory: `marshal` writes a string that is
 referred to from elsewhere in another way. So each group gets a process of its own, which has compiled nothing before.
 """
 
-import importlib.util
-import json
+import _imp
 import marshal
 import os
 import sys
-import warnings
+from _frozen_importlib_external import MAGIC_NUMBER
 
 _BLOCK = 1 << 20
 
 
 def _main() -> None:
     length = int.from_bytes(os.pread(0, 8, 0), "big")
-    order = json.loads(_read(8, length))
-    warnings.simplefilter("ignore")
+    order = marshal.loads(_read(8, length))  # noqa: S302 - bivy itself wrote it
     sys.setrecursionlimit(10000)
     running: set[int] = set()
     for group in order["groups"]:
@@ -53,7 +54,8 @@ def _compile(group: list[tuple[int, int, int, str, bool]], start: int) -> None:
             continue
         # PEP 552: bit 0 is set for bytecode that goes with a hash, bit 1 where the text is to be looked at.
         flags = 3 if checked else 1
-        content = importlib.util.MAGIC_NUMBER + flags.to_bytes(4, "little") + importlib.util.source_hash(text) + content
+        found = _imp.source_hash(int.from_bytes(MAGIC_NUMBER, "little"), text)
+        content = MAGIC_NUMBER + flags.to_bytes(4, "little") + found + content
         answers.append(number.to_bytes(4, "big") + len(content).to_bytes(4, "big") + content)
         del code
     if answers:

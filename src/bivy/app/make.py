@@ -47,7 +47,9 @@ class Wish:
         index: The package index that is asked; empty for the one that uv or pip is set up with.
         offline: Whether nothing may be fetched.
         upgrade: Whether what was resolved before is resolved anew.
-        lock: Whether what is resolved is written down in the project, where it has no lock.
+        repositories: Where Alpine packages come from; none for the base's own repositories.
+        keys: A folder with the keys that these are trusted by.
+        sbom: A file that gets the list of what is in the image.
     """
 
     where: Path
@@ -58,7 +60,9 @@ class Wish:
     index: str = ""
     offline: bool = False
     upgrade: bool = False
-    lock: bool = False
+    repositories: tuple[str, ...] = ()
+    keys: Path | None = None
+    sbom: Path | None = None
 
 
 class MadeLayer(msgspec.Struct, frozen=True):
@@ -161,7 +165,7 @@ def _asked(wish: Wish) -> list[object]:
     variables = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "PIP_"))}
     return [
         GENERATION, __version__, source_date_epoch(), wish.where.absolute(), wish.output.absolute(), wish.told,
-        wish.compression, wish.wheels, wish.index, variables,
+        wish.compression, wish.wheels, wish.index, wish.repositories, wish.sbom, variables,
     ]  # fmt: skip
 
 
@@ -220,6 +224,14 @@ def _reference(project: Project) -> str:
     return project.options.base or default_reference(project.python)
 
 
+def _sbom_place(path: Path, arch: Arch, project: Project) -> Path:
+    """Return the file for one platform: the one that was named, or one beside it for each where there are several."""
+    if len(project.options.architectures) < 2:
+        return path
+    platform = arch.platform.removeprefix("linux/").replace("/", "-")
+    return path.with_name(f"{path.stem}-{platform}{path.suffix}")
+
+
 @dataclass(frozen=True, slots=True)
 class _On:
     """What one image stands on."""
@@ -237,6 +249,9 @@ def _make_one(
     """Make the image for one platform; return it, and what it stands on."""
     from bivy.app.image import assemble, check_start, folders_of
     from bivy.app.layers import LayerStore
+    from bivy.app.sbom import MEDIA_TYPE, list_content
+    from bivy.app.system import packages_in
+    from bivy.oci.graph import make_artifact
     from bivy.oci.layout import write_image
 
     epoch = source_date_epoch()
@@ -244,11 +259,18 @@ def _make_one(
     with contextlib.ExitStack() as stack:
         on = _stand_on(project, arch, wish, stack, cache=cache, jobs=jobs, progress=progress)
         folders = folders_of(project, on.base)
-        kept = _layers(project, contents, on, arch, wish, store, folders, cache=cache, jobs=jobs, progress=progress)
+        system, rest = _layers(
+            project, contents, on, arch, wish, store, folders, cache=cache, jobs=jobs, progress=progress
+        )
+        kept = [*system, *rest]
         layers = [store.layer(each) for each in kept]
         image = assemble(project, on.image, _reference(project), layers, epoch)
         check_start(project, on.base, image.config.env, {path for each in kept for path in each.paths})
-        write_image(image, wish.output, [name])
+        packages = packages_in(system, on.base)
+        content = list_content(project, name, on.base, packages, rest, arch, epoch, cache)
+        write_image(image, wish.output, [name], [make_artifact(image, MEDIA_TYPE, content)])
+        if wish.sbom:
+            write_whole(_sbom_place(wish.sbom, arch, project), content)
     made = tuple(MadeLayer(layer.digest, layer.size, layer.created_by) for layer in image.layers)
     return MadeImage(arch.platform, image.digest, made), Stood(_reference(project), arch.platform, on.image.digest)
 
@@ -256,23 +278,28 @@ def _make_one(
 def _layers(
     project: Project, contents: Contents, on: _On, arch: Arch, wish: Wish, store: LayerStore, folders: Sequence[Any],
     *, cache: Path, jobs: int, progress: Progress,
-) -> list[Kept]:  # fmt: skip
+) -> tuple[tuple[Kept, ...], tuple[Kept, ...]]:  # fmt: skip
+    """Return the layers that belong to the system, and those of Python's distributions and the project."""
     from bivy.app.dependencies import Asking, pin_dependencies
     from bivy.app.distributions import Workplace, dependency_layers
     from bivy.app.own import own_layer
     from bivy.app.package import project_wheel
-    from bivy.app.system import system_layer
+    from bivy.app.packages import Places
+    from bivy.app.standard import standard_layer
+    from bivy.app.system import system_layers
     from bivy.musl.target import make_target
 
     at = Workplace(on.base, store, cache, on.compiler, on.compiles, progress)
     asking = Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade)
     target = make_target(on.base.python, arch, on.base.musl or "1.2.5")
     pinned = pin_dependencies(project, target, asking)
-    return [
-        system_layer(on.base, arch, store, cache=cache, jobs=jobs, progress=progress),
-        *dependency_layers(pinned, at),
-        own_layer(project, contents, at, folders, lambda: project_wheel(project, contents, cache, progress)),
-    ]
+    places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)
+    system = system_layers(
+        on.base, on.image, project.options.packages, places, arch, store, cache=cache, progress=progress
+    )
+    own = own_layer(project, contents, at, folders, lambda: project_wheel(project, contents, cache, progress))
+    standard = standard_layer(at, _version(on.image))
+    return (*([standard] if standard else []), *system), (*dependency_layers(pinned, at), own)
 
 
 def _stand_on(
@@ -292,9 +319,15 @@ def _stand_on(
     compiles = native.digest if native else ""
 
     def compiler() -> Compiler | str:
-        return find_compiler(base, (lambda: unpacked(native, cache)) if native else None)
+        return find_compiler(base, (lambda: unpacked(native, cache)) if native else None, _version(native))
 
     return _On(image, base, compiles, compiler)
+
+
+def _version(image: Image | None) -> str:
+    """Return the version of an image's Python in full, as images of Python's say it; empty where one does not."""
+    variables = image.config.env if image else ()
+    return next((each.partition("=")[2] for each in variables if each.startswith("PYTHON_VERSION=")), "")
 
 
 def _native(image: Image, base: Base, arch: Arch, layout: Path) -> Image | None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from bivy.apk.entry import Entry, Kind
+from bivy.app.base import Package
 from bivy.app.layers import Item, Kept, LayerStore
 from bivy.app.values import HOME, UNPRIVILEGED
 from bivy.errors import BivyError
 from bivy.files import sha256_of
+from bivy.progress import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bivy.app.base import Base
+    from bivy.app.packages import Places
     from bivy.arch import Arch
+    from bivy.oci.image import Image
     from bivy.progress import Progress
 
 # Raised when the same base gets something else.
@@ -27,19 +33,72 @@ USER: Final = "nonroot"
 USER_HOME: Final = f"/home/{USER}"
 
 
-def system_layer(base: Base, arch: Arch, store: LayerStore, *, cache: Path, jobs: int, progress: Progress) -> Kept:
-    """Return the layer with the user, the first process and the folders that an application is in.
+def system_layers(
+    base: Base, image: Image, packages: Sequence[str], places: Places, arch: Arch, store: LayerStore,
+    *, cache: Path, progress: Progress,
+) -> tuple[Kept, ...]:  # fmt: skip
+    """Return the layers with Alpine packages, and with the user, the first process and the folders of an application.
 
     Raises:
-        BivyError: The first process cannot be compiled.
+        BivyError: A package cannot be had or installed, or the first process not be compiled.
     """
-    key = store.key_of("system", GENERATION, base.digest, _init_key(arch))
+    layers = []
+    if packages:
+        added = packages_layer(base, image, packages, places, arch, store, cache=cache, progress=progress)
+        layers.append(added)
+        # Packages may bring users of their own: what is added comes to those.
+        told = msgspec.json.decode(added.content, type=_Packages)
+        base = msgspec.structs.replace(base, passwd=told.passwd or base.passwd, group=told.group or base.group)
+    key = store.key_of("system", GENERATION, base.digest, _init_key(arch), base.passwd, base.group)
     kept = store.find(key)
     if kept is None:
-        program = _init_program(arch, cache=cache, jobs=jobs, progress=progress)
+        program = _init_program(arch, cache=cache, jobs=places.jobs, progress=progress)
         items = [*_accounts(base), *_folders(), Item.of(INIT.lstrip("/"), program, 0o755)]
         kept = store.make(key, items, base.folders, f"bivy app: the user {USER}, {INIT}")
+    return (*layers, kept)
+
+
+class _Packages(msgspec.Struct, frozen=True):
+    """What is to be known of a layer with packages: what is installed in the end, and the accounts."""
+
+    packages: tuple[Package, ...]
+    passwd: str
+    group: str
+
+
+def packages_layer(
+    base: Base, image: Image, packages: Sequence[str], places: Places, arch: Arch, store: LayerStore,
+    *, cache: Path, progress: Progress,
+) -> Kept:  # fmt: skip
+    """Return the layer with Alpine packages; which versions they are is decided when it is made the first time."""
+    key = store.key_of("packages", GENERATION, base.digest, sorted(packages), places.repositories)
+    kept = None if places.upgrade else store.find(key)
+    if kept is None:
+        from bivy.app.packages import add_packages
+
+        task = f"add {', '.join(packages)}"
+        progress.begin(task)
+        outcome = Outcome.FAILED
+        try:
+            added = add_packages(packages, image, arch, places, epoch=store.epoch, cache=cache, progress=progress)
+            texts = {item.entry.path: item.entry.content.decode("utf-8", "replace") for item in added.items
+                     if item.entry.path in ("etc/passwd", "etc/group")}  # fmt: skip
+            told = _Packages(added.packages, texts.get("etc/passwd", ""), texts.get("etc/group", ""))
+            kept = store.make(key, added.items, base.folders, f"bivy app: apk add {' '.join(sorted(packages))}", told)
+            outcome = Outcome.DONE
+        finally:
+            progress.end(task, outcome)
     return kept
+
+
+def packages_in(layers: Sequence[Kept], base: Base) -> tuple[Package, ...]:
+    """Return the packages that an image has in the end."""
+    for kept in layers:
+        try:
+            return msgspec.json.decode(kept.content, type=_Packages).packages
+        except msgspec.ValidationError:
+            continue
+    return base.packages
 
 
 def _accounts(base: Base) -> Iterator[Item]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bivy.app.make import MadeApp
+    from bivy.progress import Progress
 
 
 def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Callable[[Function], Function]:
@@ -50,6 +51,14 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Call
               type=click.Path(path_type=pathlib.Path, exists=True, file_okay=False),
               help="A folder with wheels.")  # fmt: skip
 @click.option("--index", "index", default="", metavar="URL", help="The package index to ask.")
+@click.option("--repository", "repositories", multiple=True, metavar="PLACE",
+              help="Where Alpine packages come from.  [default: the base's own repositories]")  # fmt: skip
+@click.option("--keys", type=click.Path(path_type=pathlib.Path, exists=True, file_okay=False), metavar="DIR",
+              help="The public keys to trust for Alpine packages.  [default: the base's and Alpine's]")  # fmt: skip
+@click.option("--sbom", type=click.Path(path_type=pathlib.Path, dir_okay=False), metavar="FILE",
+              help="Also write the list of what is in the image (CycloneDX) to FILE.")  # fmt: skip
+@click.option("--push", "destinations", multiple=True, metavar="HOST/NAME:TAG",
+              help="Push the image there; may be given several times.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Fetch nothing.")
 @click.option("--upgrade", is_flag=True, help="Resolve anew what was resolved before.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=lambda: len(os.sched_getaffinity(0)),
@@ -57,8 +66,8 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Call
 @json_option
 @volume_options
 def command(
-    *, where: Path, output: Path, compression: str, wheels: tuple[Path, ...], index: str, offline: bool, upgrade: bool,
-    jobs: int, as_json: bool, quiet: bool, verbose: bool, **flags: Any,  # noqa: ANN401 - one for each option
+    *, where: Path, output: Path, as_json: bool, quiet: bool, verbose: bool, destinations: tuple[str, ...],
+    **flags: Any,  # noqa: ANN401 - one for each option
 ) -> None:  # fmt: skip
     """Make an image of the Python project in FOLDER, or of SCRIPT, into an OCI layout.
 
@@ -68,12 +77,27 @@ def command(
     from bivy.app.make import Wish, make_app
     from bivy.files import cache_folder
 
-    wish = Wish(
-        where, output, _told(flags), "zstd" if compression == "zstd" else "gzip", wheels, index, offline, upgrade
-    )
+    jobs = flags.pop("jobs")
+    own = {name: flags.pop(name) for name in ("compression", "wheels", "index", "offline", "upgrade", "repositories",
+                                              "keys", "sbom")}  # fmt: skip
+    wish = Wish(where, output, _told(flags), **own)
     with watching(quiet=quiet, verbose=verbose) as progress:
         made = make_app(wish, cache=cache_folder(), jobs=jobs, progress=progress)
-    _show(made, output, as_json=as_json)
+        pushed = [_push(made.name, output, each, progress) for each in destinations]
+    _show(made, output, pushed, as_json=as_json)
+
+
+def _push(name: str, output: Path, destination: str, progress: Progress) -> str:
+    """Push the image, and return what it is called there."""
+    from bivy.files import cache_folder
+    from bivy.oci.open import opened_node
+    from bivy.oci.registry.name import parse_name
+    from bivy.oci.registry.push import push
+
+    place = parse_name(destination)
+    with opened_node(name, layout=output, platform="", cache=cache_folder(), progress=progress) as node:
+        pushed = push(node, place, cache=cache_folder(), progress=progress)
+    return f"{place.host}/{place.repository}@{pushed.digest}"
 
 
 def _told(flags: dict[str, Any]) -> dict[str, object]:
@@ -109,7 +133,7 @@ def _pair(flag: str, text: str) -> tuple[str, str]:
     return name, value
 
 
-def _show(made: MadeApp, output: Path, *, as_json: bool) -> None:
+def _show(made: MadeApp, output: Path, pushed: list[str], *, as_json: bool) -> None:
     if as_json:
         images = [
             {"platform": image.platform, "digest": image.digest, "size": image.size,
@@ -119,7 +143,7 @@ def _show(made: MadeApp, output: Path, *, as_json: bool) -> None:
         ]  # fmt: skip
         print_json({
             "name": made.name, "images": images, "layout": str(output), "unchanged": made.unchanged,
-            "entrypoint": list(made.start), "ports": list(made.ports),
+            "entrypoint": list(made.start), "ports": list(made.ports), "pushed": pushed,
         })  # fmt: skip
         return
     for image in made.images:
@@ -130,3 +154,5 @@ def _show(made: MadeApp, output: Path, *, as_json: bool) -> None:
         click.echo(image.digest)
     start = " ".join(made.start)
     click.echo(f"in {output}; it starts {start}: bivy run {made.name}")
+    for place in pushed:
+        click.echo(f"pushed as {place}")
