@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
     from bivy.app.values import Project
     from bivy.musl.dependencies import Resolution
-    from bivy.musl.dependencies.lock import File, Reached
+    from bivy.musl.dependencies.lock import File, Locked, Reached
     from bivy.musl.report import Distribution
     from bivy.musl.target import Target
+    from bivy.oci.image import Image
     from bivy.progress import Progress
 
 # Raised when the same lock or requirements come to other wheels.
@@ -66,6 +68,8 @@ class Asking:
         offline: Whether nothing may be fetched.
         index: The package index that is asked; empty for the one that uv or pip is set up with.
         upgrade: Whether what was resolved before is resolved anew.
+        base: The image that wheels are compiled for where there are none; ``None`` where none is compiled.
+        jobs: How many processes compile at once.
         progress: Who watches.
     """
 
@@ -75,6 +79,8 @@ class Asking:
     offline: bool = False
     index: str = ""
     upgrade: bool = False
+    base: Image | None = None
+    jobs: int = 2
 
 
 def pin_dependencies(project: Project, target: Target, asking: Asking) -> tuple[Pinned, ...]:
@@ -146,7 +152,7 @@ def _pin(project: Project, target: Target, asking: Asking) -> Iterator[Pinned]:
     unfit = []
     for each in reached:
         package = each.package
-        files = [file for file in package.files if _allowed(file, package.name, hashes)]
+        files = _allowed(package, hashes, project.dependencies) if hashes else package.files
         chosen = choose(files, target)
         if chosen is None or chosen.fit is Fit.SOURCE:
             unfit.append(each)
@@ -198,14 +204,14 @@ def resolve_project(project: Project, targets: tuple[Target, ...], asking: Askin
             resolution = ask_project(project.root, terms)
         else:
             resolution = ask_requirements_file(path, terms)
-        _refuse_incomplete(resolution)
+        _refuse_incomplete(resolution, targets[0], asking)
         outcome = Outcome.DONE
     finally:
         asking.progress.end(task, outcome)
     return resolution
 
 
-def _refuse_incomplete(resolution: Resolution) -> None:
+def _refuse_incomplete(resolution: Resolution, target: Target, asking: Asking) -> None:
     """Refuse a resolution that something is missing from: an image without it would not start."""
     from bivy.musl.dependencies.resolve import NO_FILE
 
@@ -215,6 +221,8 @@ def _refuse_incomplete(resolution: Resolution) -> None:
             hint = problem.hint if problem else ""
             hint = hint or next((each.hint for each in resolution.problems if each.hint), "")
             raise BivyError(f"{missing.name} cannot be had: {missing.why}", hint=hint or None)
+        verdicts = {each.name: each for each in _verdicts(resolution, target, asking)}
+        raise _impossible(missing.name, verdicts.get(missing.name))
     for problem in resolution.problems:
         raise BivyError(f"{problem.subject}: {problem.message}", hint=problem.hint or None)
 
@@ -257,8 +265,19 @@ def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str
             )
 
 
-def _allowed(file: File, name: str, hashes: Mapping[str, frozenset[str]]) -> bool:
-    return not hashes or file.sha256 in hashes.get(name, frozenset())
+def _allowed(package: Locked, hashes: Mapping[str, frozenset[str]], where: str) -> list[File]:
+    """Return the files that a requirements file allows: where it has digests, it has to have them for everything."""
+    allowed = hashes.get(package.name)
+    if not allowed:
+        raise BivyError(
+            f"{where} has digests, but no digest for a file of {package.name}, which is needed, too",
+            hint="write it anew: uv pip compile --generate-hashes",
+        )
+    found = [file for file in package.files if file.sha256 in allowed]
+    if not found:
+        raise BivyError(f"no file of {package.name} {package.version} has a digest that {where} allows",
+                        hint="the index has other files than when it was written")  # fmt: skip
+    return found
 
 
 def _hashes(project: Project) -> dict[str, frozenset[str]]:
@@ -278,17 +297,15 @@ def _hashes(project: Project) -> dict[str, frozenset[str]]:
 
 def _elsewhere(unfit: Sequence[Reached], resolution: Resolution, target: Target, asking: Asking) -> Iterator[Pinned]:
     """Yield wheels that were compiled for what has none, or say of each distribution why there is none."""
-    from bivy.musl.dependencies import check_distributions
     from bivy.musl.report import Verdict
 
-    part = check_distributions(resolution, (target,), cache=asking.cache, wheels=asking.wheels, offline=asking.offline)
-    verdicts = {each.name: each for each in part.distributions}
+    verdicts = {each.name: each for each in _verdicts(resolution, target, asking)}
     needed: list[Distribution] = []
     by_name = {each.package.name: each for each in unfit}
     for name, reached in by_name.items():
         verdict = verdicts.get(name)
         if verdict is None or verdict.verdict in (Verdict.IMPOSSIBLE, Verdict.UNKNOWN):
-            raise _impossible(name, reached, verdict)
+            raise _impossible(name, verdict, reached.package.version)
         if verdict.verdict is Verdict.BUILT and verdict.version == reached.package.version:
             yield Pinned(
                 name, verdict.version, verdict.file, verdict.address, requires=reached.requires, asked=reached.asked
@@ -299,23 +316,45 @@ def _elsewhere(unfit: Sequence[Reached], resolution: Resolution, target: Target,
         yield from _build(needed, by_name, target, asking)
 
 
-def _impossible(name: str, reached: Reached, verdict: Distribution | None) -> BivyError:
+def _verdicts(resolution: Resolution, target: Target, asking: Asking) -> tuple[Distribution, ...]:
+    from bivy.musl.dependencies import check_distributions
+
+    part = check_distributions(resolution, (target,), cache=asking.cache, wheels=asking.wheels, offline=asking.offline)
+    return part.distributions
+
+
+def _impossible(name: str, verdict: Distribution | None, version: str = "") -> BivyError:
     why = verdict.why if verdict else "nothing is known of it"
     evidence = f" ({'; '.join(verdict.evidence)})" if verdict and verdict.evidence else ""
     advice = " ".join(verdict.advice) if verdict else ""
-    return BivyError(f"{name} {reached.package.version}: {why}{evidence}", hint=advice or None)
+    version = version or (verdict.version if verdict else "")
+    return BivyError(f"{f'{name} {version}'.rstrip()}: {why}{evidence}", hint=advice or None)
 
 
 def _build(
     needed: Sequence[Distribution], reached: Mapping[str, Reached], target: Target, asking: Asking
 ) -> Iterator[Pinned]:
     """Compile what has no wheel, once, or name the command that does."""
-    words = " ".join(f"{each.name}=={each.version}" for each in needed)
+    requirements = [f"{each.name}=={each.version}" for each in needed]
+    try:
+        room: Any = importlib.import_module("bivy.wheels.build")
+    except ImportError:
+        room = None
+    if room is not None and asking.base is not None:
+        settings = room.Settings(jobs=asking.jobs, offline=asking.offline, index=asking.index, find_links=asking.wheels)
+        built = room.build_wheels(
+            requirements, target=target, base=asking.base, cache=asking.cache, progress=asking.progress,
+            settings=settings,
+        )  # fmt: skip
+        for each in built:
+            of = reached[each.name]
+            yield Pinned(each.name, each.version, each.file, str(each.wheel), requires=of.requires, asked=of.asked)
+        return
+    words = " ".join(requirements)
     raise BivyError(
         f"{words} {'has' if len(needed) == 1 else 'have'} no wheel for {target}",
         hint=f"compile it once, outside the image: bivy wheel {words}",
     )
-    yield  # pragma: no cover
 
 
 def _normalised(name: str) -> str:

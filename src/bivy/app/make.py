@@ -290,7 +290,7 @@ def _layers(
     from bivy.musl.target import make_target
 
     at = Workplace(on.base, store, cache, on.compiler, on.compiles, progress)
-    asking = Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade)
+    asking = Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs)
     target = make_target(on.base.python, arch, on.base.musl or "1.2.5")
     pinned = pin_dependencies(project, target, asking)
     places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)

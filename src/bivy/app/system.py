@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bivy.apk.entry import Entry, Kind
-from bivy.app.base import Package
+from bivy.app.base import Package  # noqa: TC001 - msgspec looks at it
 from bivy.app.layers import Item, Kept, LayerStore
 from bivy.app.values import HOME, UNPRIVILEGED
 from bivy.errors import BivyError
