@@ -80,7 +80,7 @@ def test_only_files_with_a_digest_of_the_requirements_file_are_taken(shelf: Shel
     good = project(tmp_path, f"app==1.0 \\\n    --hash=sha256:{digest}\n")
     assert pin(good, shelf, tmp_path) == {"app": "app-1.0-py3-none-any.whl"}
     bad = project(tmp_path, f"app==1.0 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(BivyError, match="no file of app 1.0 has a digest"):
+    with pytest.raises(BivyError, match=r"no file of app 1\.0 has a digest"):
         pin(bad, shelf, tmp_path)
 
 
@@ -103,12 +103,6 @@ def test_a_version_that_was_withdrawn_is_not_taken(shelf: Shelf, tmp_path: Path)
     assert pin(project(tmp_path, "app\n"), shelf, tmp_path) == {"app": "app-1.0-py3-none-any.whl"}
 
 
-def test_what_is_for_another_python_is_refused(shelf: Shelf, tmp_path: Path) -> None:
-    shelf.wheel("app", "1.0", requires_python="<3.10")
-    with pytest.raises(BivyError, match="app"):
-        pin(project(tmp_path, "app\n"), shelf, tmp_path)
-
-
 def test_what_has_no_wheel_says_how_to_compile_it(shelf: Shelf, tmp_path: Path) -> None:
     shelf.sdist("fast", "1.0", {"setup.py": "", "fast.c": "int x;"})
     with pytest.raises(BivyError, match=r"fast==1\.0 has no wheel for Python 3\.14 on x86_64") as fault:
@@ -127,7 +121,7 @@ def test_a_wheel_that_was_compiled_before_counts(shelf: Shelf, tmp_path: Path) -
 
 def test_what_has_neither_wheel_nor_source_is_impossible(shelf: Shelf, tmp_path: Path) -> None:
     shelf.wheel("app", "1.0", "cp314-cp314-win_amd64")
-    with pytest.raises(BivyError, match="app"):
+    with pytest.raises(BivyError, match=r"app 1\.0: It cannot be installed: no wheel fits.*Windows"):
         pin(project(tmp_path, "app\n"), shelf, tmp_path)
 
 

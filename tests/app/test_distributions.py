@@ -91,6 +91,13 @@ def test_another_version_of_what_the_base_has_hides_the_base_s(tmp_path: Path) -
     assert f"{SITE}/pip/.wh..wh..opq" in names
 
 
+def test_what_is_for_another_python_is_refused(tmp_path: Path) -> None:
+    metadata = "Metadata-Version: 2.4\nName: old\nVersion: 1.0\nRequires-Python: >=3.8,<3.13\n"
+    path = wheel(tmp_path / "w", "old", "1.0", {"old.py": "", "old-1.0.dist-info/METADATA": metadata})
+    with pytest.raises(BivyError, match=r"old 1\.0 is not for Python 3\.14: it requires"):
+        dependency_layers([pinned(path)], workplace(tmp_path))
+
+
 def test_each_layer_says_what_is_in_it(tmp_path: Path) -> None:
     path = wheel(tmp_path / "w", "small", "1.0", {"small.py": ""})
     (kept,) = dependency_layers([pinned(path, asked=True, requires=("other",))], workplace(tmp_path))

@@ -26,7 +26,10 @@ FILES = {
 }
 
 
-def installed(tmp_path: Path, path: Path, origin: Origin = Origin()) -> dict[str, Item]:
+PLAIN = Origin()
+
+
+def installed(tmp_path: Path, path: Path, origin: Origin = PLAIN) -> dict[str, Item]:
     with path.open("rb") as file:
         read = read_wheel(file, path.name, path.name)
         items = install(read, a_base(tmp_path), origin, {f"{SITE}/tool/__init__.py": (3, lambda: (b"pyc",))})

@@ -204,6 +204,7 @@ def _wheel(pinned: Pinned, path: Path, stack: contextlib.ExitStack) -> Wheel:
 
 def _open(pinned: Pinned, path: Path, pack: Path | None, base: Base, stack: contextlib.ExitStack) -> _Opened:
     wheel = _wheel(pinned, path, stack)
+    _check_python(pinned, wheel, base)
     compiled: dict[str, tuple[int, Callable[[], Iterator[bytes]]]] = {}
     if pack is not None:
         opened = stack.enter_context(contextlib.closing(Pack(pack)))
@@ -211,6 +212,19 @@ def _open(pinned: Pinned, path: Path, pack: Path | None, base: Base, stack: cont
     origin = Origin(pinned.asked, pinned.direct, pinned.sha256 if pinned.direct else "")
     items = install.install(wheel, base, origin, compiled)
     return _Opened(pinned, wheel, (*items, *_hiding(pinned.name, items, base)))
+
+
+def _check_python(pinned: Pinned, wheel: Wheel, base: Base) -> None:
+    """Refuse what is for other versions of Python: uv passes over upper bounds, and locks do not have them."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    told = wheel.metadata.requires_python if wheel.metadata else ""
+    with contextlib.suppress(InvalidSpecifier):
+        if told and not SpecifierSet(told).contains(f"{base.python}.99", prereleases=True):
+            raise BivyError(
+                f"{pinned.name} {pinned.version} is not for Python {base.python}: it requires {told}",
+                hint="require another version of it, or name a base with another Python",
+            )
 
 
 def _loader(pack: Pack, place: str) -> Callable[[], Iterator[bytes]]:
