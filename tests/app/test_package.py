@@ -49,7 +49,7 @@ def made(folder: Path, tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
 
 def wheels(tmp_path: Path) -> list[Path]:
     """What backends made, by their place: a wheel that is written anew is in a folder below."""
-    return [path for path in (tmp_path / "cache" / "app" / "wheels").glob("*/*.whl")]
+    return list((tmp_path / "cache" / "app" / "wheels").glob("*/*.whl"))
 
 
 def test_the_backend_makes_the_wheel_and_leaves_nothing_behind(folder: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bivy.arch import Arch
 
 # Raised when the same image is listed otherwise.
-GENERATION: Final = 1
+GENERATION: Final = 2
 
 MEDIA_TYPE: Final = "application/vnd.cyclonedx+json"
 _NAMESPACE: Final = uuid.UUID("6f8c2f2e-5f0e-5d0b-9d0b-6a3f5d2f7c11")
@@ -88,7 +88,7 @@ def _write(
     found = {each.name: _distribution(each) for each in distributions}
     for other, version in base.distributions.items():
         found.setdefault(other, _distribution(Distribution(other, version, "", "", "")))
-    system = [_package(each, base, arch) for each in packages]
+    system = [*(_package(each, base, arch) for each in packages), _first_process()]
     bom = Bom(
         components=[own, *found.values(), *system],
         serial_number=uuid.uuid5(_NAMESPACE, key),
@@ -158,6 +158,21 @@ def _package(each: Package, base: Base, arch: Arch) -> Component:
         name=each.name, version=each.version, type=ComponentType.LIBRARY, bom_ref=str(purl), purl=purl,
         licenses=_licenses(each.license),
         properties=[Property(name="bivy:apk:checksum", value=each.checksum)] if each.checksum else [],
+    )  # fmt: skip
+
+
+def _first_process() -> Component:
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    from bivy.app.system import RECIPE
+    from bivy.build.recipe import RECIPES, load_recipe
+
+    data = load_recipe(RECIPES / RECIPE)
+    purl = PackageURL("generic", None, RECIPE, data.version)
+    return Component(
+        name=RECIPE, version=data.version, type=ComponentType.APPLICATION, bom_ref=str(purl), purl=purl,
+        licenses=_licenses(data.license),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,8 @@ def _files(table: Mapping[str, Any], place: str, folder: Path) -> tuple[File, ..
 
 
 def _file(entry: Mapping[str, Any], place: str, folder: Path) -> File:
-    url = _text(entry.get("url") or (f"{place}/{entry['path']}" if "path" in entry else place))
+    # In a folder that stands in for an index, a path may be absolute.
+    url = _text(entry.get("url") or (posixpath.join(place, _text(entry["path"])) if "path" in entry else place))
     if "://" not in url:
         url = str(folder / url)
     size, digest = entry.get("size"), _text(entry.get("hash", ""))
