@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import collections
 import threading
+import time
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+# Seconds that threads have to end after Ctrl-C; those that wait for the network then are left to end with the process.
+_LAST_WORDS = 0.5
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -60,8 +64,10 @@ def side_by_side(
             thread.join()
     except BaseException:
         stop.set()
+        deadline = time.monotonic() + _LAST_WORDS
         for thread in threads:
-            thread.join(0.5)
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
         raise
     if faults:
         raise faults[0]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.musl.dependencies.shelf import Shelf, make_sdist, make_wheel, serve_shelf
+from tests.elves import Linker
+from tests.musl.dependencies.shelf import Shelf, Shelved, make_sdist, make_wheel, serve_shelf
 
 MUSL = "cp314-cp314-musllinux_1_2_x86_64"
 GLIBC = "cp314-cp314-manylinux_2_28_x86_64"
@@ -96,7 +97,7 @@ def test_requirements_are_resolved_together(desk: Desk) -> None:
 
 def test_a_project_is_asked_about_where_nothing_is_named(desk: Desk) -> None:
     desk.write("pyproject.toml", '[project]\nname = "own"\nversion = "1"\ndependencies = ["pure"]\n')
-    desk.write("own/main.py", "import time\n\nprint(time.strftime('%-d'))\nimport nis\n")
+    desk.write("own/main.py", "import time\n\nprint(time.strftime('%k'))\nimport nis\n")
     status, report = desk.answer()
     assert {one["name"] for one in report["distributions"]} == {"pure", "fast"}  # type: ignore[attr-defined]
     places = {(one["path"], one["line"]) for one in report["findings"]}  # type: ignore[attr-defined]
@@ -111,6 +112,13 @@ def test_a_project_whose_dependencies_are_unknown_is_no_yes_but_its_code_is_read
     assert status == 1
     assert report["problems"]
     assert [one["path"] for one in report["findings"]] == ["main.py"]  # type: ignore[attr-defined]
+
+
+def test_code_can_be_left_out(desk: Desk) -> None:
+    for name in ("own/main.py", "tests/test_main.py", "docs/conf.py", "docs/kept.py"):
+        desk.write(name, "import nis\n")
+    _, report = desk.answer("--exclude", "tests", "--exclude", "docs/c*.py", ".")
+    assert [one["path"] for one in report["findings"]] == ["docs/kept.py", "own/main.py"]  # type: ignore[attr-defined]
 
 
 def test_a_requirements_file_a_lock_and_a_wheel_are_asked_about_at_once(desk: Desk) -> None:
@@ -178,6 +186,21 @@ def test_the_reports_are_written_whole_and_say_the_same(desk: Desk) -> None:
     page = (desk.folder / "out/report.html").read_text()
     assert "closed" in page
     assert done.stdout.rstrip().splitlines()[-1].rstrip(".") in page
+
+
+def test_the_binaries_of_wheels_are_read_where_that_is_asked_for(desk: Desk) -> None:
+    linker = Linker(desk.folder)
+    library = linker.link("_native.so", "void getcontext(void); void use(void) {getcontext();}", needs=[linker.glibc()])
+    name = f"liar-1.0-{MUSL}.whl"
+    files = {"liar/_native.so": library.read_bytes()}
+    desk.index.projects["liar"] = [Shelved(name, make_wheel("liar", "1.0", MUSL, files=files))]
+    assert desk.check("--arch", "x86_64", "liar").returncode == 0
+    status, report = desk.answer("--deep", "liar")
+    assert status == 1
+    found = report["findings"]
+    assert isinstance(found, list)
+    assert {one["path"] for one in found} >= {f"{name}:liar/_native.so"}
+    assert any("getcontext" in line for one in found for line in one["evidence"])
 
 
 def test_quiet_is_the_answer_alone(desk: Desk) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.conftest import NAME, bivy
+from tests.oci.registry.real import real_registry
 
 pytestmark = [pytest.mark.clients, pytest.mark.image]
 
@@ -33,6 +34,19 @@ def test_skopeo_inspects_and_copies_it(dist: Path, tmp_path: Path) -> None:
     run("skopeo", "copy", f"oci:{dist}:{NAME}", f"docker-archive:{tmp_path}/image.tar:{NAME}")
     again = json.loads(bivy("inspect", f"docker-archive:{tmp_path}/image.tar", "--json").stdout)
     assert {package["name"] for package in again["packages"]} >= {"python", "musl"}
+
+
+@pytest.mark.registry
+def test_it_runs_from_a_registry_that_it_was_pushed_to(dist: Path, tmp_path: Path) -> None:
+    with real_registry(tmp_path / "registry") as registry:
+        name = str(registry.name("python", "3.14-alpine"))
+        pushed = json.loads(bivy("push", NAME, name, "--output", str(dist), "--json").stdout)
+        listed = json.loads(bivy("images", "--output", str(dist), "--json").stdout)
+        assert pushed["digest"] in {image["digest"] for image in listed}
+        assert bivy("run", name, "python3", "-c", "print(6 * 7)").stdout == "42\n"
+        run("skopeo", "copy", "--src-tls-verify=false", f"docker://{name}", f"oci:{tmp_path}/copy:{NAME}")
+        copied = json.loads(bivy("images", "--output", f"{tmp_path}/copy", "--json").stdout)
+        assert [image["digest"] for image in copied] == [pushed["digest"]]
 
 
 def test_umoci_unpacks_it(dist: Path, tmp_path: Path) -> None:

@@ -40,6 +40,14 @@ def test_a_full_version_of_python_means_its_minor_version() -> None:
     assert make_target("3.14.7", ARCHES["x86_64"], "1.2.6").python == "3.14"
 
 
+def test_the_free_threaded_python_takes_wheels_of_its_own() -> None:
+    tags = tags_of("3.14t")
+    assert "cp314-cp314t-musllinux_1_2_x86_64" in tags
+    assert "cp314-cp314-musllinux_1_2_x86_64" not in tags
+    assert "cp38-abi3-musllinux_1_2_x86_64" not in tags
+    assert "py3-none-any" in tags
+
+
 @pytest.mark.parametrize(("python", "musl"), [("2.7", "1.2.6"), ("alpine", "1.2.6"), ("3.14", "2.36"), ("3.14", "new")])
 def test_what_is_no_version_is_refused(python: str, musl: str) -> None:
     with pytest.raises(UsageError, match="is not a version"):

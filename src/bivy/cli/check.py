@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--musl", default="", metavar="VERSION", help="For which musl.  [default: the image's]")
 @click.option("--extra", "extras", multiple=True, metavar="NAME", help="Of a project: with this optional part.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="Of a project: with this dependency group.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out such code: tests, docs/*.py.")
 @click.option(
     "--find-links", "wheels", multiple=True, metavar="DIR",
     type=click.Path(path_type=pathlib.Path, exists=True, file_okay=False),
@@ -59,6 +60,7 @@ def command(
     musl: str,
     extras: tuple[str, ...],
     groups: tuple[str, ...],
+    exclude: tuple[str, ...],
     wheels: tuple[Path, ...],
     index: str,
     deep: bool,
@@ -87,7 +89,7 @@ def command(
     from bivy.musl.target import make_targets
 
     question = Question(
-        what or (".",), make_targets(pythons, arches, musl), extras, groups, wheels, index,
+        what or (".",), make_targets(pythons, arches, musl), extras, groups, exclude, wheels, index,
         deep=deep, offline=offline, layout=output,
     )  # fmt: skip
     with watching(quiet=quiet, verbose=verbose) as progress:

@@ -48,6 +48,17 @@ def watching(*, quiet: bool, verbose: bool = False) -> Iterator[Progress]:
         yield Lines(sys.stderr)
 
 
+def fetching(*, quiet: bool = False) -> Progress:
+    """Give a watcher for what may have to be fetched first, by a command that draws something else afterwards."""
+    if quiet:
+        return Silent()
+    if sys.stderr.isatty():
+        from bivy.cli.progress import OnDemand
+
+        return OnDemand()
+    return Lines(sys.stderr)
+
+
 def print_json(value: object) -> None:
     """Print a value as JSON, for programs."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bivy.cli.common import json_option, output_option, platform_option, print_json, spell_size, volume_options
+from bivy.cli.common import (
+    fetching,
+    json_option,
+    output_option,
+    platform_option,
+    print_json,
+    spell_size,
+    volume_options,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +46,7 @@ def command(
 
     \b
     REF is a name in the layout (python:3.14-alpine), or one of
-      oci:DIR:NAME   oci-archive:FILE[:NAME]   docker-archive:FILE[:NAME]
+      oci:DIR:NAME   oci-archive:FILE[:NAME]   docker-archive:FILE[:NAME]   HOST/NAME:TAG
     """  # noqa: D301 - click's mark for text that keeps its lines
     from bivy.arch import find_arch
     from bivy.files import cache_folder
@@ -46,7 +54,8 @@ def command(
     from bivy.oci.open import opened
 
     platform = find_arch(arch).platform if arch else ""
-    with opened(reference, layout=output, platform=platform, cache=cache_folder()) as image:
+    watcher = fetching(quiet=quiet)
+    with opened(reference, layout=output, platform=platform, cache=cache_folder(), progress=watcher) as image:
         report = inspect(image, largest=largest)
         if as_json:
             print_json(_as_json(image, report))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -31,6 +32,48 @@ _MARKS = {
     Outcome.FAILED: "[red]✗[/]",
     Outcome.STOPPED: "[yellow]·[/]",
 }
+
+
+class OnDemand:
+    """A `bivy.progress.Progress` on a terminal that is there only while a task is under way: others draw there too."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+        self._under_way = 0
+        self._lock = threading.Lock()
+
+    def begin(self, key: str, *, total: int | None = None) -> None:
+        """Show a task."""
+        with self._lock:
+            if self._live is None:
+                self._live = Live()
+                self._live.__enter__()
+            self._under_way += 1
+            self._live.begin(key, total=total)
+
+    def advance(self, key: str, amount: int) -> None:
+        """Move a task's bar."""
+        with self._lock:
+            if self._live:
+                self._live.advance(key, amount)
+
+    def end(self, key: str, outcome: Outcome, detail: str = "") -> None:
+        """Replace a task by a line that stays, and clear the display where it was the last."""
+        with self._lock:
+            if self._live:
+                self._live.end(key, outcome, detail)
+                self._under_way -= 1
+                if self._under_way <= 0:
+                    self._live.__exit__(None, None, None)
+                    self._live = None
+
+    def say(self, message: str) -> None:
+        """Print a line that stays."""
+        with self._lock:
+            if self._live:
+                self._live.say(message)
+            else:
+                click.echo(message, err=True)
 
 
 class _Amount(DownloadColumn):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bivy.cli.common import output_option, platform_option
+from bivy.cli.common import fetching, output_option, platform_option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,5 +99,6 @@ def command(
         host_certificates=host_certificates,
     )
     platform = (find_arch(arch) if arch else build_machine()).platform
-    with opened(reference, layout=output, platform=platform, cache=cache_folder()) as image:
-        context.exit(run(image, options, cache=cache_folder()))
+    cache = cache_folder()
+    with opened(reference, layout=output, platform=platform, cache=cache, progress=fetching()) as image:
+        context.exit(run(image, options, cache=cache))

@@ -53,6 +53,7 @@ class Question:
         targets: What for.
         extras: Optional parts of a project that are to be installed with it.
         groups: Dependency groups of a project, likewise.
+        exclude: Patterns of code that is left out.
         wheels: Folders of wheels that were compiled for musl.
         index: The package index; empty for the one that pip or uv is set up with.
         deep: Whether the binaries of the wheels that would be installed are read.
@@ -64,6 +65,7 @@ class Question:
     targets: tuple[Target, ...]
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     wheels: tuple[Path, ...] = ()
     index: str = ""
     deep: bool = False
@@ -160,10 +162,10 @@ class _Asking:
     def project(self, path: Path) -> Part:
         folder = path if path.is_dir() else path.parent
         part = _kept(str(path), lambda: self.resolved(ask_project(folder, self.terms)))
-        return part + self.code(folder) + self._own_libraries(folder)
+        return part + self.code(folder) + _kept(str(folder), lambda: self._own_libraries(folder))
 
     def code(self, path: Path) -> Part:
-        return check_code([path], targets=self.question.targets)
+        return check_code([path], targets=self.question.targets, exclude=self.question.exclude)
 
     def wheel(self, path: Path) -> Part:
         with open_wheel(path) as wheel:
@@ -221,7 +223,7 @@ def _kept(name: str, answer: Callable[[], Part]) -> Part:
     """Get a part of an answer; a fault becomes a problem, and what else there is to say is said."""
     try:
         return answer()
-    except BivyError as fault:
+    except (BivyError, OSError) as fault:
         return Part(problems=(_problem(name, fault),))
 
 

@@ -17,7 +17,11 @@ ARCHIVES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 """How source archives end."""
 PROJECT_FILES = ("pyproject.toml", "uv.lock", "pylock.toml", "setup.py", "setup.cfg", "requirements.txt")
 """Files, any of which makes a folder a project's."""
-IMAGE_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:")
+IMAGE_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker://")
+_NAME = r"[a-z0-9][a-z0-9._/-]*"
+_IN_REGISTRY = r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?/"
+_TAG = r":[A-Za-z0-9_][A-Za-z0-9._-]*"
+_IMAGE = re.compile(rf"(?:{_IN_REGISTRY})?{_NAME}(?:{_TAG}(?:@sha256:[0-9a-f]{{64}})?|@sha256:[0-9a-f]{{64}})")
 
 
 class Kind(enum.Enum):
@@ -72,7 +76,7 @@ def _recognise(text: str) -> Subject:
     ):
         raise UsageError(f"{text}: there is no such file or folder")
     # A requirement has no colon but in an address, which follows an @, and in none of its markers.
-    if re.fullmatch(r"[a-z0-9][a-z0-9._/-]*:[A-Za-z0-9_][A-Za-z0-9._-]*", text):
+    if _IMAGE.fullmatch(text):
         return Subject(text, Kind.IMAGE)
     _check_requirement(text)
     return Subject(text, Kind.REQUIREMENT)

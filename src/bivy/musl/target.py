@@ -28,14 +28,21 @@ class Target:
         python: Its minor version, ``3.14``.
         arch: The architecture.
         musl: musl's version, ``1.2.6``.
+        free_threaded: Whether it is the Python without the global lock (PEP 703), whose wheels are others.
     """
 
     python: str
     arch: Arch
     musl: str
+    free_threaded: bool = False
+
+    @property
+    def python_name(self) -> str:
+        """The Python as its program is called: ``3.14``, ``3.14t``."""
+        return f"{self.python}t" if self.free_threaded else self.python
 
     def __str__(self) -> str:
-        return f"Python {self.python} on {self.arch.name}, musl {self.musl}"
+        return f"Python {self.python_name} on {self.arch.name}, musl {self.musl}"
 
     @property
     def tags(self) -> tuple[Tag, ...]:
@@ -66,12 +73,12 @@ def make_target(python: str, arch: Arch, musl: str) -> Target:
     Raises:
         UsageError: A version is not one, or nothing of that kind is on musl.
     """
-    version = re.fullmatch(r"3\.(\d+)(?:\.\d+)?", python)
+    version = re.fullmatch(r"3\.(\d+)(?:\.\d+)?(t?)", python)
     if not version:
-        raise UsageError(f"{python!r} is not a version of Python", hint="such as 3.14")
+        raise UsageError(f"{python!r} is not a version of Python", hint="such as 3.14, or 3.14t for free threads")
     if not re.fullmatch(r"1\.[12]\.\d+", musl):
         raise UsageError(f"{musl!r} is not a version of musl", hint="such as 1.2.6")
-    return Target(f"3.{version[1]}", arch, musl)
+    return Target(f"3.{version[1]}", arch, musl, free_threaded=bool(version[2]))
 
 
 def make_targets(pythons: Sequence[str], arches: Sequence[str], musl: str) -> tuple[Target, ...]:
@@ -109,6 +116,6 @@ def _tags(target: Target) -> tuple[Tag, ...]:
     platforms.append(f"linux_{machine}")
     interpreter = f"cp{version[0]}{version[1]}"
     return (
-        *cpython_tags(version, [interpreter], platforms),
+        *cpython_tags(version, [f"{interpreter}t" if target.free_threaded else interpreter], platforms),
         *compatible_tags(version, interpreter, platforms),
     )

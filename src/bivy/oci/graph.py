@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from bivy.errors import BivyError
 from bivy.oci import media
 from bivy.oci.blob import Blob
@@ -166,9 +164,3 @@ def with_referrers(node: Node, artifacts: Sequence[Node]) -> Node:
 def platforms_of(node: Node) -> tuple[str, ...]:
     """Return what the images are for, as in ``docker --platform``, as far as it is said."""
     return tuple(str(each.platform) for each in node.walk() if each.platform)
-
-
-def described(entry: Descriptor) -> dict[str, Any]:
-    """Return a descriptor as JSON has it."""
-    found: dict[str, Any] = msgspec.to_builtins(entry)
-    return found

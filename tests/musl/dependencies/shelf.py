@@ -12,10 +12,11 @@ import time
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html; charset=utf-8"
@@ -88,6 +89,7 @@ def make_wheel(
     requires: Sequence[str] = (),
     requires_python: str = "",
     extras: Sequence[str] = (),
+    files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> bytes:
     stem = f"{name.replace('-', '_')}-{version}"
     lines = ["Metadata-Version: 2.2", f"Name: {name}", f"Version: {version}"]
@@ -98,6 +100,8 @@ def make_wheel(
     with zipfile.ZipFile(memory, "w") as archive:
         archive.writestr(f"{stem}.dist-info/METADATA", "\n".join(lines) + "\n")
         archive.writestr(f"{stem}.dist-info/WHEEL", f"Wheel-Version: 1.0\nTag: {tags}\n")
+        for path, content in files.items():
+            archive.writestr(path, content)
         archive.writestr(f"{stem}.dist-info/RECORD", "")
     return memory.getvalue()
 

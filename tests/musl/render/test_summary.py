@@ -82,7 +82,9 @@ def test_targets_are_told_apart_by_what_differs() -> None:
     assert spell_targets(BOTH, BOTH) == ""
     assert spell_targets([AARCH64], BOTH) == "aarch64"
     assert spell_targets([OLDER], (X86_64, OLDER)) == "Python 3.13"
-    assert spell_targets([OLDER], (X86_64, AARCH64, OLDER)) == "Python 3.13 x86_64"
+    assert spell_targets([OLDER], (X86_64, AARCH64, OLDER)) == "Python 3.13"
+    assert spell_targets([X86_64, OLDER], (X86_64, AARCH64, OLDER)) == "x86_64"
+    assert spell_targets([AARCH64, OLDER], (X86_64, AARCH64, OLDER)) == "Python 3.14 aarch64, Python 3.13 x86_64"
     assert spell_targets([musl], (X86_64, musl)) == "musl 1.2.5"
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from bivy.musl.binaries.places import check_binaries, check_folder, check_tree
+from bivy.musl.binaries.places import check_binaries, check_folder, check_tree, read_root
 
-__all__ = ["check_binaries", "check_folder", "check_tree"]
+__all__ = ["check_binaries", "check_folder", "check_tree", "read_root"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bivy.musl.binaries.data import glibc
 from bivy.musl.binaries.rules import alpine_packages, rules
-from bivy.musl.binaries.search import Loaded, load
+from bivy.musl.binaries.search import Loaded, Patience, load
 from bivy.musl.report import Finding, Severity
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _GLIBC_LIBRARY = re.compile(
 # What runs on a processor; the rest (CUDA, AMDGPU, BPF) is data to the programs beside it.
 _NO_PROCESSOR = {"EM_CUDA", "EM_AMDGPU", "EM_BPF"}
 _MOST_LINES = 20
+# Large wheels and images take some ten thousand.
+_PATIENCE = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,12 @@ class Scene:
         where: The name of the whole.
         symbols: What musl exports.
         newest: What the newest musl that is known exports.
-        musl: The version of the musl that is there.
+        musl: What the musl is called: by its version.
         hosts: The symbols that programs have for what they load: Python's, and others' that are among the files.
         platforms: The platforms that the files' wheel is tagged with; empty where they are from no wheel.
         extras: The places of files that are in a wheel for every platform, which can do without them.
         exports: The names that a file exports, by its identity; filled as they are looked up.
+        patience: How much is looked into.
     """
 
     target: Target
@@ -59,6 +62,7 @@ class Scene:
     platforms: AbstractSet[str] = frozenset()
     extras: AbstractSet[str] = frozenset()
     exports: dict[int, frozenset[str]] = field(default_factory=dict)
+    patience: Patience = field(default_factory=lambda: Patience(_PATIENCE))
 
 
 def is_for(elf: Elf, arch: Arch) -> bool:
@@ -66,40 +70,62 @@ def is_for(elf: Elf, arch: Arch) -> bool:
     return (elf.machine, elf.bits, elf.big_endian) == (arch.elf, arch.bits, arch.big_endian)
 
 
-def judge(scene: Scene) -> list[Finding]:
-    """Return what is the matter with the files of a scene; the findings do not name the target yet."""
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is the matter with the files of a scene.
+
+    Attributes:
+        findings: The findings; they do not name the target yet.
+        cut_short: Whether the files bring along more libraries than were followed.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    cut_short: bool = False
+
+
+def judge(scene: Scene) -> Judgement:
+    """Return what is the matter with the files of a scene."""
     loadable = {
         place: elf
         for place, elf in scene.elves.items()
         if elf.type in ("pie", "exec", "shared") and elf.machine not in _NO_PROCESSOR
     }
     fitting = {place: elf for place, elf in loadable.items() if is_for(elf, scene.target.arch)}
-    loaded = {place: load(scene.files, place) for place in fitting}
+    loaded = {place: load(scene.files, place, scene.patience) for place in fitting}
     users = _users(loaded)
-    at_start = {
-        used for place, with_it in loaded.items() if _is_program(fitting[place]) for used in with_it.files
-    }  # fmt: skip
+    lacking = {place: _lacking(place, loaded, users[place]) for place in fitting}
+    at_start = {used for place, with_it in loaded.items() if _is_program(fitting[place]) for used in with_it.files}
     found = list(_other_architectures(scene, loadable, fitting))
     for place, elf in fitting.items():
-        found += _of_file(scene, place, elf, loaded[place], [loaded[user] for user in users.get(place, ())])
+        loads = [loaded[place], *(loaded[user] for user in users[place])]
+        found += _of_file(scene, place, elf, loads, lacking[place])
         found += _of_segments(scene, place, elf, at_start=place in at_start)
-    found += _libraries(
-        scene, {place: loaded[place].lacking for place in fitting if not _has_other_loader(scene, fitting[place])}
-    )
+    found += _libraries(scene, {place: lacking[place] for place, elf in fitting.items() if not _is_foreign(scene, elf)})
     found += _harmless(scene, fitting, loaded, found)
     extras = {scene.shown(place) for place in scene.elves if place in scene.extras}
     if scene.elves.keys() <= scene.extras:
         extras.add(scene.where)
     found = [_lighter(finding) if finding.path in extras else finding for finding in found]
-    return [*_false_tag(scene, fitting, found), *found]
+    found = [*_false_tag(scene, fitting, found), *found]
+    return Judgement(tuple(found), cut_short=scene.patience.left < 0)
 
 
 def _users(loaded: Mapping[str, Loaded]) -> dict[str, list[str]]:
-    users: dict[str, list[str]] = {}
+    """Return, for each file, the files that it is loaded for the sake of and that are loaded for no other's."""
+    used = {place for with_it in loaded.values() for place in with_it.files[1:]}
+    users: dict[str, list[str]] = {place: [] for place in loaded}
     for place, with_it in loaded.items():
-        for used in with_it.files[1:]:
-            users.setdefault(used, []).append(place)
+        for other in with_it.files[1:] if place not in used else ():
+            users.setdefault(other, []).append(place)
     return users
+
+
+def _lacking(place: str, loaded: Mapping[str, Loaded], users: list[str]) -> tuple[str, ...]:
+    """Return the libraries that a file needs and does not get.
+
+    What is loaded for the sake of another file also finds its libraries where that one looks for its own.
+    """
+    return tuple(dict.fromkeys(name for one in users or [place] for name in loaded[one].lacking.get(place, ())))
 
 
 def _is_program(elf: Elf) -> bool:
@@ -163,16 +189,16 @@ def _architecture(elf: Elf) -> str:
     return f"{name} ({elf.bits} bits, {'big' if elf.big_endian else 'little'}-endian)"
 
 
-def _of_file(scene: Scene, place: str, elf: Elf, loaded: Loaded, users: list[Loaded]) -> Iterator[Finding]:
-    """Yield what is the matter with the loader, the libraries and the symbols that a file asks for."""
+def _of_file(scene: Scene, place: str, elf: Elf, loads: list[Loaded], lacking: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield what is the matter with the loader and the symbols that a file asks for, and its libraries of glibc's."""
     if _has_other_loader(scene, elf):
         return
-    unresolved = list(_unresolved(scene, elf, [loaded, *users]))
+    unresolved = _unresolved(scene, elf, loads)
     newer = [symbol for symbol in unresolved if symbol.name in scene.newest]
     of_glibc = [symbol for symbol in unresolved if symbol not in newer and _is_glibcs(symbol)]
     others = [symbol for symbol in unresolved if symbol not in newer and symbol not in of_glibc]
-    absent = [name for name in loaded.lacking if _GLIBC_LIBRARY.fullmatch(name)]
-    if elf.interpreter and elf.interpreter != f"/lib/{scene.target.arch.loader}":
+    absent = [name for name in lacking if _GLIBC_LIBRARY.fullmatch(name)]
+    if _is_foreign(scene, elf):
         message = f"it asks for the loader {elf.interpreter}, which is not there"
         yield _finding(scene, "loader-missing", place, message, _evidence(absent, of_glibc))
     elif is_linked_to_glibc(elf):
@@ -182,36 +208,50 @@ def _of_file(scene: Scene, place: str, elf: Elf, loaded: Loaded, users: list[Loa
         message = f"it needs {_symbols(of_glibc)}, which glibc has and musl has not"
         yield _finding(scene, "symbol-missing", place, message, _evidence([], of_glibc), severity=Severity.ERROR)
     if newer:
-        message = f"it needs {_symbols(newer)}, which musl {scene.musl} does not have yet"
+        message = f"it needs {_symbols(newer)}, which {scene.musl} does not have yet"
         yield _finding(scene, "musl-too-old", place, message, [symbol.name for symbol in newer])
-    if others and all(with_it.complete for with_it in (loaded, *users)):
+    if others and all(loaded.complete for loaded in loads):
         message = f"it needs {_symbols(others)}, which neither its libraries nor Python nor musl have"
         yield _finding(scene, "symbol-missing", place, message, _evidence([], others), guess=True)
 
 
-def _unresolved(scene: Scene, elf: Elf, loads: list[Loaded]) -> Iterator[Import]:
-    """Yield the symbols that a file cannot do without and that are nowhere.
+def _unresolved(scene: Scene, elf: Elf, loads: list[Loaded]) -> list[Import]:
+    """Return the symbols that a file cannot do without and that are nowhere.
 
     A library's symbols are also looked up in what it is loaded together with, for the sake of which it may be made.
     """
     program = _is_program(elf)
-    for symbol in elf.imports:
-        name = symbol.name
-        if symbol.weak or name in scene.symbols:
-            continue
-        if not program and (name.startswith(("Py", "_Py")) or name in scene.hosts):
-            continue
-        if not any(name in exported for loaded in loads for exported in _exports(scene, loaded)):
-            yield symbol
+    left = [
+        symbol
+        for symbol in elf.imports
+        if not symbol.weak
+        and symbol.name not in scene.symbols
+        and (program or not (symbol.name.startswith(("Py", "_Py")) or symbol.name in scene.hosts))
+    ]
+    for exported in _exports(scene, loads) if left else ():
+        if not left or not scene.patience.spend(len(left)):
+            break
+        left = [symbol for symbol in left if symbol.name not in exported]
+    return left if scene.patience.left >= 0 else []
 
 
-def _exports(scene: Scene, loaded: Loaded) -> Iterator[frozenset[str]]:
-    elves = (elf for place in loaded.files if (elf := scene.files.read(place)))
-    for elf in (*elves, *loaded.others):
-        known = scene.exports.get(id(elf))
-        if known is None:
-            known = scene.exports[id(elf)] = frozenset(symbol.name for symbol in elf.exports)
-        yield known
+def _exports(scene: Scene, loads: list[Loaded]) -> Iterator[frozenset[str]]:
+    """Yield the names that each file of some has, and each library beside them, each once."""
+    seen: set[int] = set()
+    for loaded in loads:
+        for elf in (*(scene.files.read(place) for place in loaded.files), *loaded.others):
+            if not scene.patience.spend(1):
+                return
+            if elf is not None and id(elf) not in seen:
+                seen.add(id(elf))
+                yield _names(scene, elf)
+
+
+def _names(scene: Scene, elf: Elf) -> frozenset[str]:
+    known = scene.exports.get(id(elf))
+    if known is None:
+        known = scene.exports[id(elf)] = frozenset(symbol.name for symbol in elf.exports)
+    return known
 
 
 def _is_glibcs(symbol: Import) -> bool:
@@ -221,7 +261,10 @@ def _is_glibcs(symbol: Import) -> bool:
 def is_linked_to_glibc(elf: Elf) -> bool:
     """Tell whether a file was linked to glibc: by the libraries that it needs, or the versions of symbols."""
     # GCC's own library has versions called GLIBC_2.0 too, with musl as with glibc: it is the library that counts.
-    return any(_GLIBC_LIBRARY.fullmatch(name) for name in (*elf.needed, *(name for name, _ in elf.version_needs)))
+    return any(
+        _GLIBC_LIBRARY.fullmatch(name)
+        for name in (*elf.needed, *(name for name, _ in elf.version_needs), elf.interpreter.rpartition("/")[2])
+    )
 
 
 def _linked_to_glibc(scene: Scene, place: str, absent: list[str], lacking: list[Import]) -> Finding:
@@ -261,8 +304,12 @@ def _harmless(
 
 def _has_other_loader(scene: Scene, elf: Elf) -> bool:
     """Tell whether a program has a loader that is there and not musl's, such as gcompat's, with ways of its own."""
-    own = f"/lib/{scene.target.arch.loader}"
-    return elf.interpreter not in ("", own) and bool(scene.files.find(elf.interpreter.lstrip("/")))
+    return _is_foreign(scene, elf) and bool(scene.files.find(elf.interpreter.lstrip("/")))
+
+
+def _is_foreign(scene: Scene, elf: Elf) -> bool:
+    """Tell whether a file asks for a loader that is not the target's musl."""
+    return elf.interpreter not in ("", f"/lib/{scene.target.arch.loader}")
 
 
 def _symbols(symbols: list[Import]) -> str:
@@ -278,13 +325,14 @@ def _evidence(libraries: list[str], symbols: list[Import]) -> list[str]:
 
 def _libraries(scene: Scene, lacking: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
     """Yield a finding for each library that is nowhere, whichever files need it."""
-    users: dict[str, list[str]] = {}
+    users: dict[tuple[str, bool], list[str]] = {}
     for place, names in lacking.items():
         for name in names:
             if not _GLIBC_LIBRARY.fullmatch(name):
-                users.setdefault(name, []).append(place)
-    for name, places in users.items():
-        yield _library(scene, name, places)
+                users.setdefault((name, place in scene.extras), []).append(place)
+    for (name, extra), places in users.items():
+        found = _library(scene, name, places)
+        yield _lighter(found) if extra else found
 
 
 def _library(scene: Scene, name: str, places: list[str]) -> Finding:
@@ -305,7 +353,13 @@ def _library(scene: Scene, name: str, places: list[str]) -> Finding:
         message = f"{needs}, which Alpine's package {package} brings"
         lines = [f"apk add {package}", *lines]
         return _finding(scene, "library-missing", place, message, lines, severity=Severity.WARNING)
-    return _finding(scene, "library-missing", place, f"{needs}, which is nowhere", lines)
+    return _finding(
+        scene,
+        "library-missing",
+        place,
+        f"{needs}, which is neither beside {'it' if place else 'them'} nor in the image",
+        lines,
+    )
 
 
 def _of_segments(scene: Scene, place: str, elf: Elf, *, at_start: bool) -> Iterator[Finding]:
@@ -323,13 +377,14 @@ def _of_segments(scene: Scene, place: str, elf: Elf, *, at_start: bool) -> Itera
 def _false_tag(scene: Scene, fitting: Mapping[str, Elf], found: list[Finding]) -> Iterator[Finding]:
     if not any(platform.startswith("musllinux_") for platform in scene.platforms):
         return
-    linked = [place for place, elf in fitting.items() if is_linked_to_glibc(elf) or "/ld-linux" in elf.interpreter]
+    linked = [place for place, elf in fitting.items() if is_linked_to_glibc(elf)]
     if not linked:
         return
     paths = {scene.shown(place) for place in linked}
     fails = any(finding.path in paths and finding.weight is Severity.ERROR for finding in found)
     count = "a file" if len(linked) == 1 else f"{len(linked)} files"
-    message = f"it is tagged {', '.join(sorted(scene.platforms))}, and has {count} linked to glibc"
+    tags = sorted(platform for platform in scene.platforms if platform.startswith("musllinux_"))
+    message = f"it is tagged {', '.join(tags)}, and has {count} linked to glibc"
     yield _finding(
         scene, "false-musllinux-tag", None, message, sorted(paths), severity=None if fails else Severity.WARNING
     )

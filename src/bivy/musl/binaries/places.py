@@ -12,14 +12,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bivy.apk.entry import Entry, Kind
 from bivy.arch import ARCHES
 from bivy.elf import ElfError, is_elf, read_elf
 from bivy.errors import BivyError
 from bivy.musl.binaries.data import image_libraries, interpreter_symbols, musl
-from bivy.musl.binaries.judge import Scene, judge
+from bivy.musl.binaries.judge import Judgement, Scene, judge
 from bivy.musl.binaries.rules import rules
 from bivy.musl.binaries.search import Files, Library
 from bivy.musl.report import Finding, Part, Problem
+from bivy.rootfs.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from bivy.arch import Arch
     from bivy.elf import Elf
     from bivy.musl.target import Target
-    from bivy.rootfs.tree import Tree
 
 # musl's own, where /etc/ld-musl-ARCH.path names no others.
 _SYSTEM = ("lib", "usr/local/lib", "usr/lib")
@@ -65,6 +66,9 @@ def check_binaries(
         if not is_elf(content):
             continue
         place = _installed(path)
+        while place in paths:
+            # Two members that would be installed as one are looked at both.
+            place += "~"
         paths[place] = path
         try:
             elves[place] = read_elf(content)
@@ -74,7 +78,7 @@ def check_binaries(
     # A wheel for every platform works without its machine code, or has some for others too.
     extras = frozenset(elves) if platforms == {"any"} else frozenset[str]()
     asked = _Asked(elves, lambda place: f"{where}:{paths[place]}", where, extras)
-    found: list[tuple[Target, list[Finding]]] = []
+    found: list[tuple[Target, Judgement]] = []
     for target in targets:
         around = Files(
             read=elves.get,
@@ -84,7 +88,7 @@ def check_binaries(
             names=_by_name(elves),
         )
         found.append((target, judge(replace(_scene(asked, around, target), platforms=platforms))))
-    return _part(found, problems, len(paths))
+    return _part(where, found, problems, len(paths))
 
 
 def _installed(path: str) -> str:
@@ -98,7 +102,7 @@ def _beside(target: Target, provided: Mapping[str, Elf] | None) -> Callable[[str
     """Return what tells whether a library is there beside the files: the base image's, unless others are given."""
 
     def find(name: str) -> Library | None:
-        if re.fullmatch(rf"libpython{re.escape(target.python)}\.so\.1\.0|libpython3\.so", name):
+        if re.fullmatch(rf"libpython{re.escape(target.python_name)}\.so\.1\.0|libpython3\.so", name):
             return Library()
         if provided is not None:
             elf = provided.get(name)
@@ -109,11 +113,10 @@ def _beside(target: Target, provided: Mapping[str, Elf] | None) -> Callable[[str
 
 
 def _by_name(places: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    names: dict[str, tuple[str, ...]] = {}
+    names: dict[str, list[str]] = {}
     for place in places:
-        name = place.rpartition("/")[2]
-        names[name] = (*names.get(name, ()), place)
-    return names
+        names.setdefault(place.rpartition("/")[2], []).append(place)
+    return {name: tuple(those) for name, those in names.items()}
 
 
 def check_tree(tree: Tree, *, targets: Sequence[Target], where: str, library_path: Sequence[str] = ()) -> Part:
@@ -147,7 +150,7 @@ def check_tree(tree: Tree, *, targets: Sequence[Target], where: str, library_pat
 
     folders = [path for path in tree.entries if path.endswith(".dist-info")]
     asked = _Asked(elves, lambda place: f"{where}:/{place}", where, _extras(folders, text))
-    found: list[tuple[Target, list[Finding]]] = []
+    found: list[tuple[Target, Judgement]] = []
     for target in targets:
         files = Files(
             read=elves.get,
@@ -157,7 +160,31 @@ def check_tree(tree: Tree, *, targets: Sequence[Target], where: str, library_pat
             names=_by_name(elves),
         )
         found.append((target, _in_root(asked, files, target)))
-    return _part(found, problems, len(elves) + len(problems))
+    return _part(where, found, problems, len(elves) + len(problems))
+
+
+def read_root(folder: Path) -> Tree:
+    """Read an unpacked root filesystem as a tree, for `check_tree`: of files only what the check looks into.
+
+    Raises:
+        BivyError: Something in it cannot be read, or has no place in a tree.
+    """
+    entries = []
+    try:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                entries.append(Entry(name, Kind.SYMLINK, 0o777, target=str(path.readlink())))
+            elif stat.S_ISDIR(mode):
+                entries.append(Entry(name, Kind.DIRECTORY, 0o755))
+            elif stat.S_ISREG(mode):
+                text = path.suffix == ".path" or path.parent.suffix == ".dist-info"
+                content = path.read_bytes() if text else _elf_content(path)
+                entries.append(Entry(name, Kind.FILE, 0o644, content=content or b""))
+    except OSError as fault:
+        raise BivyError(f"{fault.filename or folder}: {fault.strerror or fault}") from None
+    return Tree.of(entries)
 
 
 def check_folder(path: Path, *, targets: Sequence[Target]) -> Part:
@@ -197,7 +224,7 @@ def check_folder(path: Path, *, targets: Sequence[Target]) -> Part:
     environment = bool(folders) or "site-packages" in root.parts
     asked = _Asked(elves, shown.__getitem__, str(path), _extras(folders, _read_text))
     found = [(target, _in_folder(asked, disk, target, environment=environment)) for target in targets]
-    return _part(found, problems, len(elves) + len(problems))
+    return _part(str(path), found, problems, len(elves) + len(problems))
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +263,7 @@ class _Disk:
         return str(path).lstrip("/") if path.is_relative_to(self.bound) and path.is_file() else ""
 
 
-def _in_folder(asked: _Asked, disk: _Disk, target: Target, *, environment: bool) -> list[Finding]:
+def _in_folder(asked: _Asked, disk: _Disk, target: Target, *, environment: bool) -> Judgement:
     loader = Path("/lib", target.arch.loader)
     if environment and loader.exists():
         here = replace(disk, bound=Path("/"))
@@ -304,17 +331,17 @@ def _extras(folders: Iterable[str], text: Callable[[str], str]) -> frozenset[str
     return frozenset(places)
 
 
-def _in_root(asked: _Asked, files: Files, target: Target) -> list[Finding]:
+def _in_root(asked: _Asked, files: Files, target: Target) -> Judgement:
     """Judge files that are in a root with a musl of its own."""
     if not asked.elves:
-        return []
+        return Judgement()
     loader = files.read(files.find(f"lib/{target.arch.loader}"))
     if loader is None:
         others = sorted({arch.name for arch in ARCHES.values() if files.find(f"lib/{arch.loader}")})
         if others:
             message = f"its musl is for {' and '.join(others)}, not for {target.arch.name}"
-            return [Finding(rules()["other-architecture"], asked.where, message)]
-        return [Finding(rules()["no-musl"], asked.where, f"it has no /lib/{target.arch.loader}")]
+            return Judgement((Finding(rules()["other-architecture"], asked.where, message),))
+        return Judgement((Finding(rules()["no-musl"], asked.where, f"it has no /lib/{target.arch.loader}"),))
     scene = _scene(asked, files, target)
     programs = (elf for elf in asked.elves.values() if elf.type in ("pie", "exec"))
     return judge(
@@ -322,7 +349,7 @@ def _in_root(asked: _Asked, files: Files, target: Target) -> list[Finding]:
             scene,
             # What the loader finds without exporting it, it has exported in the versions before.
             symbols=frozenset(symbol.name for symbol in loader.exports) | musl().by_loader,
-            musl="that is there",
+            musl="the musl that is there",
             hosts=scene.hosts | {symbol.name for elf in programs for symbol in elf.exports},
         )
     )
@@ -337,18 +364,23 @@ def _scene(asked: _Asked, files: Files, target: Target) -> Scene:
         where=asked.where,
         symbols=musl().symbols(target.arch, target.musl),
         newest=musl().by_arch[target.arch.name],
-        musl=target.musl,
+        musl=f"musl {target.musl}",
         hosts=interpreter_symbols(),
         extras=asked.extras,
     )
 
 
-def _part(found: Sequence[tuple[Target, list[Finding]]], problems: Sequence[Problem], count: int) -> Part:
+def _part(where: str, found: Sequence[tuple[Target, Judgement]], problems: Sequence[Problem], count: int) -> Part:
     """Put together what was found for each target: the same finding for several is one."""
     targets: dict[Finding, list[Target]] = {}
-    for target, findings in found:
-        for finding in findings:
+    for target, judgement in found:
+        for finding in judgement.findings:
             targets.setdefault(finding, []).append(target)
+    if any(judgement.cut_short for _, judgement in found):
+        message = (
+            "its files need each other in more ways than were followed: not all libraries and symbols were checked"
+        )
+        problems = [*problems, Problem(where, message)]
     return Part(
         findings=tuple(
             replace(finding, targets=() if len(those) == len(found) else tuple(those))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bivy.musl.binaries.data import is_musl_itself
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from bivy.elf import Elf
 
-# A file that brings along more than this many is a loop of a tree's links.
-_MOST_LIBRARIES = 4096
+_LONGEST_NAME = 255
+_MOST_FOLDERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,22 @@ class Library:
     elf: Elf | None = None
 
 
+@dataclass(slots=True)
+class Patience:
+    """How much is still looked into. Files that all need each other are meant to take for ever.
+
+    Attributes:
+        left: How many more places and names.
+    """
+
+    left: int
+
+    def spend(self, count: int) -> bool:
+        """Take some off; tell whether there was as much."""
+        self.left -= count
+        return self.left >= 0
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A file with all that it brings along.
@@ -62,96 +78,109 @@ class Loaded:
         others: The libraries that are there beside the files, as far as their symbols are known.
         whole: Whether nothing is lacking, neither to the file nor to what it brings along.
         complete: Whether all symbols are known that they have together.
-        lacking: The names of libraries that the file itself needs and that are nowhere.
+        lacking: The names of the libraries that are nowhere, by the place of the file that needs them.
     """
 
     files: tuple[str, ...]
     others: tuple[Elf, ...]
     whole: bool
     complete: bool
-    lacking: tuple[str, ...]
+    lacking: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A file or library that has been loaded, and by which it came."""
+    """A file or library that has been loaded.
+
+    Attributes:
+        elf: What it says of itself.
+        path: By which path it was found, empty for a library beside the files.
+        place: Its place, empty for a library beside the files.
+        folders: Where what it needs is searched: in its own folders, then in those of what led to it.
+    """
 
     elf: Elf
     path: str
     place: str
-    parent: _Node | None
-
-    def chain(self) -> Iterator[_Node]:
-        node: _Node | None = self
-        while node:
-            yield node
-            node = node.parent
+    folders: tuple[str, ...] = ()
 
 
-def load(files: Files, place: str) -> Loaded:
-    """Find out what a file brings along, breadth first, as musl's loader does."""
+def load(files: Files, place: str, patience: Patience) -> Loaded:
+    """Find out what a file brings along, breadth first, as musl's loader does.
+
+    Where patience ends first, what has been found until then is not complete.
+    """
     elf = files.read(place)
     if elf is None:
-        return Loaded((), (), whole=False, complete=False, lacking=())
-    nodes = [_Node(elf, place, place, None)]
-    names: set[str] = set()
+        return Loaded((), (), whole=False, complete=False, lacking={})
+    nodes = [_inheriting(_Node(elf, place, place), ())]
     places = {place}
-    whole = complete = True
-    lacking: list[str] = []
+    known: set[str] = set()
+    lacking: dict[str, list[str]] = {}
+    opaque = False
     for node in nodes:
+        folders = (*node.folders, *files.system)
         for name in node.elf.needed:
-            if name in names or is_musl_itself(name):
+            if not patience.spend(1):
+                break
+            if name in known or is_musl_itself(name):
                 continue
-            found = _find(files, name, node)
+            patience.spend(2 * len(folders))
+            found = _find(files, name, folders)
+            if found is None:
+                lacking.setdefault(node.place, []).append(name)
+                continue
+            known.add(name)
             if isinstance(found, Library):
-                names.add(name)
-                if found.elf is None:
-                    complete = False
-                else:
-                    nodes.append(_Node(found.elf, "", "", node))
-                continue
-            other = files.find(found) if found else ""
-            read = files.read(other) if other else None
-            if read is None:
-                whole = complete = False
-                if node is nodes[0]:
-                    lacking.append(name)
-                continue
-            names.add(name)
-            if other not in places and len(nodes) < _MOST_LIBRARIES:
-                places.add(other)
-                nodes.append(_Node(read, found, other, node))
+                opaque = opaque or found.elf is None
+                nodes += [_Node(found.elf, "", "", node.folders)] if found.elf else []
+            elif found.place not in places:
+                places.add(found.place)
+                nodes.append(_inheriting(found, node.folders))
+    whole = not lacking and patience.left >= 0
     return Loaded(
-        tuple(node.place for node in nodes if node.place),
-        tuple(node.elf for node in nodes if not node.place),
-        whole,
-        complete,
-        tuple(dict.fromkeys(lacking)),
+        files=tuple(node.place for node in nodes if node.place),
+        others=tuple(node.elf for node in nodes if not node.place),
+        whole=whole,
+        complete=whole and not opaque,
+        lacking=_each_once(lacking),
     )
 
 
-def _find(files: Files, name: str, node: _Node) -> str | Library:
-    """Return the path where a library lies, or what is known of it; an empty one where it is not found."""
+def _each_once(names: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    return {place: tuple(dict.fromkeys(those)) for place, those in names.items()}
+
+
+def _inheriting(node: _Node, folders: tuple[str, ...]) -> _Node:
+    """Return a node with its own folders and those of what led to it, each once."""
+    own = _search_path(node)
+    return replace(node, folders=tuple(dict.fromkeys((*own, *folders)))[:_MOST_FOLDERS] if own else folders)
+
+
+def _find(files: Files, name: str, folders: tuple[str, ...]) -> _Node | Library | None:
+    """Return the file or library of a name, where there is one."""
     if "/" in name:
-        return _rooted(name) if name.startswith("/") and files.find(_rooted(name)) else files.outside(name) or ""
-    if len(name) > 255:
-        return ""
-    folders = [folder for above in node.chain() for folder in _search_path(above)]
-    for folder in (*folders, *files.system):
-        path = posixpath.normpath(posixpath.join(folder, name))
-        if files.find(path):
-            return path
-    outside = files.outside(name)
-    if outside:
-        return outside
-    return files.names.get(name, ("",))[0] if files.loose else ""
+        return _node(files, _rooted(name)) if name.startswith("/") else None
+    if len(name) > _LONGEST_NAME:
+        return None
+    for folder in folders:
+        node = _node(files, posixpath.normpath(posixpath.join(folder, name)))
+        if node:
+            return node
+    return files.outside(name) or (_node(files, files.names.get(name, ("",))[0]) if files.loose else None)
+
+
+def _node(files: Files, path: str) -> _Node | None:
+    place = files.find(path) if path else ""
+    elf = files.read(place) if place else None
+    return _Node(elf, path, place) if elf else None
 
 
 def _search_path(node: _Node) -> list[str]:
     """Return the folders of a file's RPATH; a word in it that is not ``$ORIGIN`` makes musl pass over all of it."""
     origin = posixpath.dirname(node.path)
     folders = [re.sub(r"\$(ORIGIN\b|\{ORIGIN\})", f"/{origin}", folder) for folder in node.elf.search_path]
-    if any("$" in folder for folder in folders) or not node.place:
+    if any("$" in folder for folder in folders):
         return []
     return [_rooted(folder) for folder in folders if folder.startswith("/")]
 

@@ -44,7 +44,12 @@ class _Asked:
 
 
 def check_code(
-    paths: Iterable[Path], *, targets: Sequence[Target], root: Path | None = None, image: ImageFacts | None = None
+    paths: Iterable[Path],
+    *,
+    targets: Sequence[Target],
+    root: Path | None = None,
+    image: ImageFacts | None = None,
+    exclude: Sequence[str] = (),
 ) -> Part:
     """Read a person's code, and find what behaves differently on musl or in the image.
 
@@ -54,6 +59,7 @@ def check_code(
         targets: What for; code that none of their Pythons reaches on Linux is passed over.
         root: The folder that paths in the report are relative to, where they are in it; else they are as given.
         image: What the image has; bivy's base image where nothing is said.
+        exclude: Patterns of files and folders that are left out of folders.
 
     Returns:
         Findings in the order of files and lines, those that the person has silenced, and a problem for each file that
@@ -64,7 +70,7 @@ def check_code(
     silenced: list[Silenced] = []
     problems: list[Problem] = []
     read = 0
-    for path in find_files(paths):
+    for path in find_files(paths, exclude):
         source = path if isinstance(path, Problem) else read_source(path, _shown(path, root))
         if isinstance(source, Problem):
             problems.append(source)

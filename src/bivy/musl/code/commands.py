@@ -34,6 +34,9 @@ TEXT = frozenset({"pexpect.spawn", "pexpect.run", "pexpect.pty_spawn.spawn", "pe
 """They take a text that is split into words without a shell."""
 
 RUNNERS = ONE_LIST | SHELL | WORDS.keys() | PROGRAM_AND_LIST.keys() | TEXT
+LONGEST = 10_000
+"""Characters of the longest command that is looked at."""
+
 _SHELLS = frozenset({"sh", "/bin/sh", "ash", "/bin/ash"})
 
 
@@ -53,6 +56,8 @@ class Run:
 def runs(call: ast.Call, name: str, scope: Scope) -> Iterator[Run]:
     """Iterate over what a call runs: the command itself, and what a script in it runs."""
     for run in _direct(call, name, scope):
+        if sum(map(len, (run.script, *run.words))) > LONGEST:
+            continue
         yield run
         script = run.script
         if (

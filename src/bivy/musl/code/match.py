@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bivy.musl.code import matchers
-from bivy.musl.code.commands import RUNNERS, Run, runs
+from bivy.musl.code.commands import LONGEST, RUNNERS, Run, runs
 from bivy.musl.code.names import UNKNOWN, Scope, constant, is_starred, resolve, text
 from bivy.musl.code.reach import Place, own_lines, reached
 
@@ -95,12 +95,15 @@ def find(tree: ast.Module, rules: Sequence[CodeRule], pythons: frozenset[str], i
     index = _index(tuple(rules))
     hits: dict[tuple[str, int, int, str], Hit] = {}
     asked: set[str] = set()
+    modules: set[str] = set()
     quiet: set[int] = set()
     for node, place, statement in reached(tree, pythons):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             quiet.add(id(node.value))  # a docstring is no text that the code uses
-        if isinstance(node, ast.Call):
+        elif isinstance(node, ast.Call):
             asked.update(_asked(node, place.scope))
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            modules.update(_modules(node))
         if type(node) not in _LOOKED_AT:
             continue
         for rule, found, subject in _applies(node, place, index, image, quiet):
@@ -113,7 +116,15 @@ def find(tree: ast.Module, rules: Sequence[CodeRule], pythons: frozenset[str], i
     return [
         replace(hit, copes=hit.copes or not asked.isdisjoint({subject, subject.rpartition(".")[2]}))
         for (_, _, _, subject), hit in hits.items()
+        if hit.rule.beside.isdisjoint(modules if subject.startswith("?.") else {subject.partition(".")[0]})
     ]
+
+
+def _modules(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Return the names of the outermost modules that a statement imports from."""
+    if isinstance(node, ast.Import):
+        return [alias.name.partition(".")[0] for alias in node.names]
+    return [(node.module or "").partition(".")[0]]
 
 
 def _asked(node: ast.Call, scope: Scope) -> Iterator[str]:
@@ -215,7 +226,7 @@ def _imports(modules: list[str], index: _Index) -> Iterator[tuple[CodeRule, str,
 
 
 def _texts(kind: str, told: str, index: _Index, image: ImageFacts) -> Iterator[tuple[CodeRule, str, str]]:
-    for rule, match in index.kinds.get(kind, ()):
+    for rule, match in index.kinds.get(kind, ()) if len(told) <= LONGEST else ():
         found = _pattern(match.matches).search(told)
         if found:
             yield from _decided(rule, match, _found(found), found[0], image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -85,7 +86,7 @@ def resolve(node: ast.AST, scope: Scope, depth: int = DEPTH) -> str | None:
 
 def is_starred(name: str, scope: Scope) -> bool:
     """Say whether a name comes from ``from MODULE import *``, as far as can be told."""
-    return _owner(name, scope) is None and _starred(name, scope) != name
+    return _owner(name, scope) is None and "." in (_starred(name, scope) or "")
 
 
 def value(node: ast.expr, scope: Scope) -> ast.expr:
@@ -209,13 +210,14 @@ def _owner(name: str, scope: Scope) -> Scope | None:
     return None
 
 
-def _starred(name: str, scope: Scope) -> str:
+def _starred(name: str, scope: Scope) -> str | None:
+    """Return what a name is that nothing binds: one of ``from MODULE import *``, a built-in one, or unknown."""
     around: Scope | None = scope
     while around is not None:
         if around.stars:
             return f"{around.stars[0]}.{name}"
         around = around.parent
-    return name
+    return name if hasattr(builtins, name) else None
 
 
 def _own_attribute(node: ast.Attribute, scope: Scope) -> ast.expr | None:

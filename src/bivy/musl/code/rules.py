@@ -79,6 +79,8 @@ class CodeRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         since: The first Python for which it is true.
         guess: Whether it rests on a rule of thumb.
         guards: Exceptions that show, where the code handles them, that it copes.
+        beside: Modules whose objects have methods that are only named as those that this is about: in a file that
+            imports one of them, nothing is said of a method of something unknown.
         program: Code that shows the difference when it runs.
         musl: What it prints in the image.
         glibc: What it prints on glibc; absent where that depends on the machine, or where it is about the image.
@@ -100,6 +102,7 @@ class CodeRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: str = "3.0"
     guess: bool = False
     guards: frozenset[str] = frozenset()
+    beside: frozenset[str] = frozenset()
     program: str = ""
     musl: str = ""
     glibc: str | None = None

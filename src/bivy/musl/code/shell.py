@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 from dataclasses import dataclass
@@ -35,7 +34,7 @@ KEYWORDS = frozenset(
         "]]",
     ]
 )
-PREFIXES = frozenset({"env", "nohup", "nice", "exec", "command", "time", "setsid", "sudo", "builtin"})
+PREFIXES = frozenset({"env", "nohup", "nice", "exec", "command", "time", "setsid", "builtin"})
 """Words before a command's own name."""
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
@@ -55,7 +54,7 @@ class Bashism:
 
 
 def _word(words: str) -> str:
-    return rf"(?:^|[;&|(\n]|\bthen\b|\bdo\b|\belse\b)\s*(?:{words})(?=[\s;&|)]|$)"
+    return rf"(?:^|[;&|({{\n]|\bthen\b|\bdo\b|\belse\b)\s*(?:{words})(?=[\s;&|)]|$)"
 
 
 BASHISMS = tuple(
@@ -94,13 +93,14 @@ def bashisms(script: str) -> list[str]:
     for bashism in BASHISMS:
         match = bashism.pattern.search(bare)
         if match:
-            own = re.sub(r"^[\s;&|(]+", "", match[0]).split()
+            own = re.sub(r"^[\s;&|({]+", "", match[0]).split()
             found.append(own[0] if bashism.found.startswith("a word") and own else bashism.found)
     return found
 
 
 def _without_quoted(script: str) -> str:
-    """Return a script without what is in quotes and comments, but with the expansions that are in double ones."""
+    """Return a script without here-documents, comments and what is in quotes, but for expansions in double ones."""
+    script = re.sub(r"<<-?\s*(['\"]?)(\w+)\1(?s:.*?)\n\s*\2(?=\s|$)", "", script)
     if UNKNOWN in script:
         script = script.replace(UNKNOWN, "x")
 
@@ -113,15 +113,20 @@ def _without_quoted(script: str) -> str:
     return re.sub(r"\\.|\$?'[^']*'|\"(?:\\.|[^\"\\])*\"|(?<![^\s;])#[^\n]*", outside, script, flags=re.DOTALL)
 
 
+def _uncommented(script: str) -> str:
+    quoted = r"\\.|'[^']*'|\"(?:\\.|[^\"\\])*\""
+    return re.sub(rf"({quoted})|(?<![^\s;])#[^\n]*", lambda match: match[1] or "", script, flags=re.DOTALL)
+
+
 def command_lines(script: str) -> list[list[str]]:
     """Return the commands of a script, each with its words; nothing where it cannot be told.
 
-    Words that are not known in advance are `UNKNOWN`; so is the rest of a script behind a here-document, and all of
-    one with a ``case``, whose patterns look like commands.
+    Words that are not known in advance are `UNKNOWN`. What follows a here-document is left out, and all of a script
+    with a ``case``, whose patterns look like commands.
     """
     if re.search(r"(?:^|[\s;])case\s", script):
         return []
-    known = re.sub(r"\$\(\([^()]*(?:\([^()]*\)[^()]*)*\)\)", UNKNOWN, script.partition("<<")[0])
+    known = re.sub(r"\$\(\([^()]*(?:\([^()]*\)[^()]*)*\)\)", UNKNOWN, _uncommented(script).partition("<<")[0])
     lexer = shlex.shlex(known, posix=True, punctuation_chars=PUNCTUATION)
     lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t\r", True, ""
     try:
@@ -129,20 +134,19 @@ def command_lines(script: str) -> list[list[str]]:
     except ValueError:
         return []
     lines: list[list[str]] = [[]]
+    functions: set[str] = set()
     skip = False
-    for position, token in enumerate(tokens):
+    for token in tokens:
         if token and not token.strip(PUNCTUATION):
-            skip = "<" in token or ">" in token
+            if token.startswith("()"):
+                functions.update(lines.pop())
+            skip = ("<" in token or ">" in token) and not token.endswith("(")  # a file's name follows
             if not skip:
-                lines.append([])
-            elif tokens[position].endswith("("):  # a process substitution
-                skip = False
                 lines.append([])
         elif skip:
             skip = False
         else:
             lines[-1].append(token)
-    functions = {line[-1] for line, after in itertools.pairwise(lines) if line and not after}
     own = [_command(line) for line in lines]
     return [line for line in own if line and line[0] not in functions]
 

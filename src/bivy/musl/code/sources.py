@@ -10,12 +10,13 @@ import sys
 import tokenize
 import warnings
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 from bivy.musl.report import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 LEFT_OUT = frozenset({"build", "__pycache__", "node_modules", "site-packages", "dist-packages"})
@@ -25,6 +26,7 @@ LARGEST = 8_000_000
 """Bytes of the largest file that is read: larger ones are data that somebody wrote as code."""
 
 SUFFIXES = (".py", ".pyw")
+_ENCODING = "save it as UTF-8, or declare its encoding in the first line (PEP 263)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +44,20 @@ class Source:
     tree: ast.Module
 
 
-def find_files(paths: Iterable[Path]) -> Iterator[Path | Problem]:
+def find_files(paths: Iterable[Path], exclude: Sequence[str] = ()) -> Iterator[Path | Problem]:
     """List the files of code that `paths` mean, each once, those of a folder in the order of their names.
+
+    Args:
+        paths: Files and folders.
+        exclude: Patterns (`fnmatch`) of files and folders that are left out of folders: of their names, or of their
+            paths in the folder that was named.
 
     A file that is named is taken whatever it is called. In a folder these are ``.py`` and ``.pyw`` files and scripts
     without a suffix that begin with ``#!`` and name Python. Links to folders are not followed, so that loops end.
     """
     seen: set[tuple[int, int]] = set()
     for path in paths:
-        for found in _below(path) if path.is_dir() else (path,):
+        for found in _below(path, path, exclude) if path.is_dir() else (path,):
             if isinstance(found, Problem):
                 yield found
                 continue
@@ -68,7 +75,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path | Problem]:
                 yield Problem(str(found), "it is neither a file nor a folder")
 
 
-def _below(folder: Path) -> Iterator[Path | Problem]:
+def _below(folder: Path, top: Path, exclude: Sequence[str]) -> Iterator[Path | Problem]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -76,9 +83,11 @@ def _below(folder: Path) -> Iterator[Path | Problem]:
         return
     for entry in entries:
         path = folder / entry.name
+        if any(fnmatch(entry.name, each) or fnmatch(path.relative_to(top).as_posix(), each) for each in exclude):
+            continue
         if entry.is_dir(follow_symlinks=False):
             if not (entry.name in LEFT_OUT or entry.name.startswith(".") or (path / "pyvenv.cfg").is_file()):
-                yield from _below(path)
+                yield from _below(path, top, exclude)
         elif entry.name.endswith(SUFFIXES):
             if not path.is_dir():
                 yield path
@@ -114,6 +123,9 @@ def read_source(path: Path, shown: str) -> Source | Problem:
         return Problem(shown, f"it is larger than {LARGEST // 1_000_000} MB, and was not read", "name it by itself")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except SyntaxError as error:
+        return Problem(shown, f"its encoding cannot be told: {error.msg}", _ENCODING)
+    try:
         text = io.TextIOWrapper(io.BytesIO(data), encoding).read()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -122,7 +134,7 @@ def read_source(path: Path, shown: str) -> Source | Problem:
         return _unparsed(shown, f"line {error.lineno}: {error.msg}" if error.lineno else error.msg)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return Problem(shown, f"around line {line}: it is not {error.encoding}", "declare its encoding (PEP 263)")
+        return Problem(shown, f"around line {line}: it is not {error.encoding}", _ENCODING)
     except ValueError as error:  # null bytes, before 3.12
         return _unparsed(shown, str(error))
     except (RecursionError, MemoryError):

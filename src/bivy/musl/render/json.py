@@ -32,8 +32,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "sentence": sentence(report),
         "targets": [
             {
-                "id": target_id(target), "python": target.python, "arch": target.arch.name,
-                "platform": target.arch.platform, "musl": target.musl,
+                "id": target_id(target), "python": target.python, "free_threaded": target.free_threaded,
+                "arch": target.arch.name, "platform": target.arch.platform, "musl": target.musl,
             }
             for target in report.targets
         ],
@@ -62,7 +62,7 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def target_id(target: Target) -> str:
     """Return the identifier that the output knows a target by: ``python3.14-musl1.2.6-x86_64``."""
-    return f"python{target.python}-musl{target.musl}-{target.arch.name}"
+    return f"python{target.python_name}-musl{target.musl}-{target.arch.name}"
 
 
 def rules_of(report: Report) -> tuple[Rule, ...]:

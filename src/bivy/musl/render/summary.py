@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bivy.musl.report import Answer, Severity, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bivy.musl.report import Distribution, Finding, Need, Report
     from bivy.musl.target import Target
@@ -202,23 +202,19 @@ def spell_targets(targets: Iterable[Target], among: Sequence[Target]) -> str:
     meant = set(targets)
     if meant >= set(among):
         return ""
-    several = {
-        "Python": len({target.python for target in among}) > 1,
-        "": len({target.arch.name for target in among}) > 1,
-        "musl": len({target.musl for target in among}) > 1,
-    }
-    spelled = [
-        " ".join(
-            f"{word} {value}".strip()
-            for (word, differs), value in zip(
-                several.items(), (target.python, target.arch.name, target.musl), strict=True
-            )
-            if differs
-        )
-        for target in among
-        if target in meant
-    ]
-    return ", ".join(_once(spelled))
+    parts: tuple[Callable[[Target], str], ...] = (
+        lambda target: target.arch.name,
+        lambda target: f"Python {target.python_name}",
+        lambda target: f"musl {target.musl}",
+    )
+    differing = [part for part in parts if len({part(target) for target in among}) > 1]
+    for part in differing:
+        values = {part(target) for target in meant}
+        if meant == {target for target in among if part(target) in values}:
+            return ", ".join(_once(part(target) for target in among if target in meant))
+    return ", ".join(
+        " ".join(part(target) for part in (*differing[1:], *differing[:1])) for target in among if target in meant
+    )
 
 
 def spell_needs(needs: Sequence[Need]) -> str:
@@ -234,7 +230,7 @@ def spell_needs(needs: Sequence[Need]) -> str:
 def describe_targets(targets: Sequence[Target]) -> str:
     """Describe all targets of a report: ``Python 3.13 and 3.14 on x86_64 and aarch64, musl 1.2.6``."""
     pythons, arches, musls = (
-        _once(target.python for target in targets),
+        _once(target.python_name for target in targets),
         _once(target.arch.name for target in targets),
         _once(target.musl for target in targets),
     )
@@ -379,7 +375,8 @@ def _in_favour(figures: _Figures, *, compiled: bool) -> str:
         name = flat(figures.names[0])
         said = f"Yes, once {name} has been compiled" if compiled else f"Yes: {name} can be installed on musl"
     elif compiled:
-        said = f"Yes, once {number} of {total} distributions {_plural(number, 'has', 'have')} been compiled"
+        which = f"all {total}" if number == total else f"{number} of {total}"
+        said = f"Yes, once {which} distributions {_plural(number, 'has', 'have')} been compiled"
     else:
         said = f"Yes: all {total} distributions can be installed on musl"
     if number := figures.weights.get(Severity.WARNING, 0):

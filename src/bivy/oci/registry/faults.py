@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bivy.errors import BivyError
+from bivy.oci.registry.challenge import parse_challenges
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,11 @@ class _Reasons(msgspec.Struct):
 def refusal(answer: Answer, asked: Asked) -> RegistryError:
     """Return, as a fault for the person, an answer that is a refusal (distribution-spec 1.1, "Error Codes")."""
     codes, told = _reasons(answer)
-    message, hint = _explain(answer.status, codes, told, asked)
+    status = answer.status
+    challenges = parse_challenges(answer.challenges)
+    if asked.user and any(each.parameters.get("error") == "insufficient_scope" for each in challenges):
+        status = HTTPStatus.FORBIDDEN  # it knows who asks, and that this is not theirs to do (RFC 6750, section 3.1)
+    message, hint = _explain(status, codes, told, asked)
     return RegistryError(message, hint=hint, status=answer.status)
 
 

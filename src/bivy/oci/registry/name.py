@@ -74,7 +74,7 @@ class Name:
 def names_a_host(text: str) -> bool:
     """Tell whether what a person typed begins with a registry's host, as docker tells it."""
     host, slash, _ = text.partition("/")
-    return bool(slash) and ("." in host or ":" in host or host == "localhost")
+    return bool(slash and _HOST.fullmatch(host)) and ("." in host or ":" in host or host == "localhost")
 
 
 def parse_name(text: str) -> Name:

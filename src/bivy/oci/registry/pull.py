@@ -16,10 +16,11 @@ from bivy.files import locked, sha256_of, write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob, digest_of, is_digest
 from bivy.oci.documents import MOST_MANIFEST_BYTES, Descriptor, IndexDocument, decode, same_platform
-from bivy.oci.graph import node_of
+from bivy.oci.graph import node_of, with_referrers
 from bivy.oci.image import read_manifest
 from bivy.oci.registry.faults import PassingError, RegistryError
 from bivy.oci.registry.origins import remember
+from bivy.oci.registry.referrers import list_referrers
 from bivy.progress import Outcome
 from bivy.source.download import UnavailableError, body_of
 from bivy.threads import StoppedError, side_by_side
@@ -41,7 +42,7 @@ _JOBS = 4
 
 class _Kind(msgspec.Struct, rename="camel"):
     media_type: str = ""
-    manifests: msgspec.Raw | None = None
+    manifests: object = None
 
 
 def pull_image(session: Session, platform: str, *, cache: Path, progress: Progress) -> Image:
@@ -75,7 +76,9 @@ def pull_image(session: Session, platform: str, *, cache: Path, progress: Progre
 
 
 def pull_node(session: Session, platform: str, *, cache: Path, progress: Progress) -> Node:
-    """Return all that a name in a registry stands for, to be copied as it is; blobs are fetched one by one.
+    """Return all that a name in a registry stands for, with the artifacts that are about it, to be copied as it is.
+
+    Blobs are fetched one by one, when they are read.
 
     Args:
         session: The conversation, which has to last as long as anything is read.
@@ -91,7 +94,13 @@ def pull_node(session: Session, platform: str, *, cache: Path, progress: Progres
     if platform:
         image = pull_image(session, platform, cache=cache, progress=progress)
         found = shelf.at(image.digest)
-    return node_of(found, str(session.name), shelf.find)
+    node = node_of(found, str(session.name), shelf.find)
+    artifacts = [
+        node_of(entry, f"the list of what refers to {each.digest}", shelf.find)
+        for each in node.walk()
+        for entry in list_referrers(session, each.digest)
+    ]
+    return with_referrers(node, artifacts)
 
 
 class _Shelf:
@@ -102,6 +111,7 @@ class _Shelf:
         self._cache = cache
         self._progress = progress
         self._layers: list[tuple[str, int]] = []
+        self._here: set[str] = set()
         self._lock = threading.Lock()
 
     def named(self) -> Descriptor:
@@ -199,23 +209,32 @@ class _Shelf:
 
     def _fetch_layers(self) -> None:
         with self._lock:
-            missing = [each for each in dict.fromkeys(self._layers) if not self._whole(*each)]
-            if missing:
-                stop = self._session.stop
-                side_by_side(lambda each: self._fetch(*each), missing, _JOBS, stop)
+            missing = [each for each in dict.fromkeys(self._layers) if each[0] not in self._here]
+            try:
+                side_by_side(lambda each: self._fetch(*each), missing, _JOBS, self._session.stop)
+            except BivyError:
+                self._session.stop.clear()  # it ended these fetches, not what the session may still be asked
+                raise
 
     def _whole(self, digest: str, size: int) -> bool:
-        """Tell whether a blob seems to be in the cache; who reads it looks at its digest."""
+        """Tell whether a blob is in the cache, as it has to be."""
+        path = self._path(digest)
         try:
-            return self._path(digest).stat().st_size == size
+            return path.stat().st_size == size and f"sha256:{sha256_of(path)}" == digest
         except OSError:
             return False
 
     def _fetch(self, digest: str, size: int) -> None:
         """Bring a blob into the cache, going on where an earlier attempt stopped."""
+        if digest not in self._here:
+            self._bring(digest, size)
+            self._here.add(digest)
+
+    def _bring(self, digest: str, size: int) -> None:
         target = self._path(digest)
         with locked(self._cache / "locks" / f"blob-{target.name}", giving_up=self._session.stop.is_set):
-            if self._whole(digest, size) and f"sha256:{sha256_of(target)}" == digest:
+            self._session.wait(0)  # the lock may have been given up
+            if self._whole(digest, size):
                 return
             with self._task(digest, size) as advance:
                 try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+from urllib.parse import urljoin
 
 from bivy.oci import media
 from bivy.oci.config import canonical
@@ -77,11 +79,11 @@ def _from_api(session: Session, digest: str) -> tuple[Descriptor, ...] | None:
 
 def _next(url: str, link: str) -> str:
     """Return where the next part of a list is (RFC 8288); empty where this was the last."""
-    import re
-    from urllib.parse import urljoin
-
     found = re.match(r'\s*<([^>]+)>\s*;[^,]*rel="?next"?', link)
-    return urljoin(url, found[1]) if found else ""
+    try:
+        return urljoin(url, found[1]) if found else ""
+    except ValueError:
+        return ""
 
 
 def _from_tag(session: Session, digest: str) -> tuple[Descriptor, ...]:

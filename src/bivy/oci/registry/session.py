@@ -378,7 +378,7 @@ class Session:
         token = self._tokens.get(scopes)
         if token is None or token.until < time.monotonic():
             credential = self._credential()
-            if credential and credential.registry_token:
+            if credential and _is_header(credential.registry_token):
                 return credential.registry_token
             token = self.patiently(lambda: self._fetch_token(challenge, scopes, credential))
             self._tokens[scopes] = token
@@ -388,7 +388,7 @@ class Session:
         """Ask the token server that the registry names (distribution's docs/spec/auth: token.md, oauth.md)."""
         what = "get a token"
         realm = challenge.parameters["realm"]
-        if urlsplit(realm).scheme not in {"https", urlsplit(self._base).scheme or "https"}:
+        if _origin(realm)[0] not in {"https", _origin(self._base)[0]}:
             raise RegistryError(
                 f"{self.name.host} names a token server that is not asked, since it is not https: {realm}"
             )
@@ -422,10 +422,15 @@ class Session:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             parsed = _TokenAnswer()
         value = parsed.token or parsed.access_token
-        if not value or not value.isascii() or not value.isprintable():
+        if not _is_header(value):
             raise RegistryError(f"the token server of {self.name.host} gives no token")
         lasts = max(parsed.expires_in or _TOKEN_SECONDS, _BEFORE_IT_ENDS + 1)
         return _Token(value, time.monotonic() + lasts - _BEFORE_IT_ENDS)
+
+
+def _is_header(token: str) -> bool:
+    """Tell whether a token can be sent: what cannot would be shown in the fault."""
+    return bool(token) and token.isascii() and token.isprintable()
 
 
 def _basic(credential: Credential) -> str:
@@ -439,8 +444,9 @@ def _encode(pairs: Mapping[str, str], scopes: Iterable[str] = ()) -> str:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    place = urlsplit(url)
+    """Return what has to be the same for two addresses to be one server's; of what is no address, nothing."""
     try:
+        place = urlsplit(url)
         port = place.port
     except ValueError:
         return "", "", None

@@ -103,7 +103,10 @@ def _location(session: Session, answer: Answer) -> str:
     location = answer.headers.get("location", "")
     if not location:
         raise RegistryError(f"{session.name.host} does not say where it takes what is pushed (no Location)")
-    return urljoin(answer.url, location)
+    try:
+        return urljoin(answer.url, location)
+    except ValueError:
+        raise RegistryError(f"{session.name.host} takes what is pushed at no address: {location!r}") from None
 
 
 def _send_all(
@@ -136,7 +139,13 @@ def _send_all(
             if isinstance(fault, PassingError):
                 session.wait(max(pauses[failures], fault.wait))
             failures += 1
-            current = _status(session, what, current) or _restarted(session, blob, what)
+            found = _status(session, what, current)
+            # What it says that it has is not what it goes on from: 0-0 is one byte for some and none for others.
+            astray = isinstance(fault, _AgainError) and fault.told.status == 416
+            if found is None or (astray and found.offset == current.offset):
+                found = _begin(session, blob, what)
+                assert found is not None  # nothing was to be taken over
+            current = found
             if current.offset > furthest:
                 furthest, failures = current.offset, 0
             tell(current.offset)
@@ -150,12 +159,6 @@ class _AgainError(Exception):
     def __init__(self, told: RegistryError) -> None:
         super().__init__(str(told))
         self.told = told
-
-
-def _restarted(session: Session, blob: Blob, what: str) -> _Upload:
-    begun = _begin(session, blob, what)
-    assert begun is not None  # nothing was to be taken over
-    return begun
 
 
 def _finish(session: Session, blob: Blob, what: str, current: _Upload, tell: Callable[[int], None]) -> None:
@@ -173,7 +176,7 @@ def _send_piece(
     start, end = current.offset, min(current.offset + size, blob.size)
     answer = _send(session, "PATCH", current.location, what, (202, 204), blob, start, end, tell, named=True)
     current.location = _location(session, answer) if answer.headers.get("location") else current.location
-    current.offset = _received(answer, end)
+    current.offset = _received(answer, end) if end > 1 else end
     if not start < current.offset <= end:
         raise _AgainError(RegistryError(f"{session.name.host} does not take what is sent, to {what}"))
 
