@@ -21,7 +21,7 @@ from bivy.rootfs.tree import Tree
 OWN = build_machine()
 FOREIGN, OTHER = [arch for arch in (ARCHES["ppc64le"], ARCHES["riscv64"], ARCHES["s390x"]) if arch is not OWN][:2]
 COMMANDS = (
-    "build", "run", "app", "init", "check", "inspect", "push", "load", "images", "repo", "cache", "completion",
+    "build", "run", "init", "app", "check", "inspect", "push", "load", "images", "repo", "cache", "completion",
 )  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def test_completion_scripts_are_printed_for_each_shell(shell: str) -> None:
 
 
 def test_the_shell_is_told_the_commands_that_begin_like_the_word() -> None:
-    done = bivy(_BIVY_COMPLETE="bash_complete", COMP_WORDS="bivy in", COMP_CWORD="1")
+    done = bivy(_BIVY_COMPLETE="bash_complete", COMP_WORDS="bivy ins", COMP_CWORD="1")
     assert done.stdout.split() == ["plain,inspect"]
 
 

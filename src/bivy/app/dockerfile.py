@@ -74,8 +74,8 @@ def dockerfile(project: Project) -> str:
     groups = (
         [
             f"# {project.name} as an image, much as bivy app makes it. A .dockerignore belongs beside this file, so",
-            "# that nothing is copied that should not be. Start it with docker run --init: without bivy's first process,",
-            "# nobody hands signals on to the program and takes care of processes that it leaves behind.",
+            "# that nothing is copied that should not be. Start it with docker run --init: without bivy's first",
+            "# process, nobody hands signals on to the program and takes care of processes that it leaves behind.",
         ],
         [*_project_stage(project, base)],
         [*_dependencies_stage(project, base)],
