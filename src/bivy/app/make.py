@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -292,14 +293,18 @@ def _layers(
     at = Workplace(on.base, store, cache, on.compiler, on.compiles, progress)
     asking = Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs)
     target = make_target(on.base.python, arch, on.base.musl or "1.2.5")
-    pinned = pin_dependencies(project, target, asking)
     places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)
-    system = system_layers(
-        on.base, on.image, project.options.packages, places, arch, store, cache=cache, progress=progress
-    )
-    own = own_layer(project, contents, at, folders, lambda: project_wheel(project, contents, cache, progress))
-    standard = standard_layer(at, _version(on.image))
-    return (*([standard] if standard else []), *system), (*dependency_layers(pinned, at), own)
+    with ThreadPoolExecutor(1) as pool:
+        # The project's layer waits for a process that compiles what has changed: the others are found meanwhile.
+        own = pool.submit(
+            own_layer, project, contents, at, folders, lambda: project_wheel(project, contents, cache, progress)
+        )
+        standard = standard_layer(at, _version(on.image))
+        system = system_layers(
+            on.base, on.image, project.options.packages, places, arch, store, cache=cache, progress=progress
+        )
+        dependencies = dependency_layers(pin_dependencies(project, target, asking), at)
+        return (*([standard] if standard else []), *system), (*dependencies, own.result())
 
 
 def _stand_on(
