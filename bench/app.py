@@ -260,7 +260,9 @@ def pushed(storage: list[str], name: str, place: Path) -> dict[str, int]:
     target = place / "pushed"
     subprocess.run([*storage, "push", "-q", f"{name}:1", f"oci:{target}:{name}"], check=True, capture_output=True)
     index = json.loads((target / "index.json").read_text())
-    (entry,) = (each for each in index["manifests"] if each["annotations"]["org.opencontainers.image.ref.name"] == name)
+    # What the name stood for before stays there without one.
+    names = {each.get("annotations", {}).get("org.opencontainers.image.ref.name"): each for each in index["manifests"]}
+    entry = names[name]
     manifest = json.loads((target / "blobs/sha256" / entry["digest"][7:]).read_text())
     return {layer["digest"]: layer["size"] for layer in manifest["layers"]}
 

@@ -245,7 +245,7 @@ def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str
     versions: dict[str, list[str]] = {}
     for name, version in locked:
         versions.setdefault(name, []).append(version)
-    for text in project.metadata.requires:
+    for text in project.metadata.requires or _written(project.root):
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
@@ -263,6 +263,14 @@ def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str
                 f"{project.dependencies} does not match the project: it {what}, and the project requires {text}",
                 hint="lock it again: uv lock" if project.dependencies == "uv.lock" else "lock it again",
             )
+
+
+def _written(root: Path) -> tuple[str, ...]:
+    """Return what a requirements file beside a lock says, which is what the lock was made from."""
+    from bivy.musl.dependencies.requirements import read_requirements
+
+    path = root / "requirements.txt"
+    return read_requirements(path)[0].requirements if path.is_file() else ()
 
 
 def _allowed(package: Locked, hashes: Mapping[str, frozenset[str]], where: str) -> list[File]:

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from bivy.app.base import Base
     from bivy.app.bytecode import Compiler
     from bivy.app.contents import Contents
+    from bivy.app.dependencies import Asking
     from bivy.app.layers import Kept, LayerStore
     from bivy.app.values import Project
     from bivy.arch import Arch
+    from bivy.musl.target import Target
     from bivy.oci.image import Image
     from bivy.oci.layer import Compression
     from bivy.progress import Progress
@@ -48,6 +50,7 @@ class Wish:
         index: The package index that is asked; empty for the one that uv or pip is set up with.
         offline: Whether nothing may be fetched.
         upgrade: Whether what was resolved before is resolved anew.
+        lock: Whether what is resolved is written down, in the project.
         repositories: Where Alpine packages come from; none for the base's own repositories.
         keys: A folder with the keys that these are trusted by.
         sbom: A file that gets the list of what is in the image.
@@ -61,6 +64,7 @@ class Wish:
     index: str = ""
     offline: bool = False
     upgrade: bool = False
+    lock: bool = False
     repositories: tuple[str, ...] = ()
     keys: Path | None = None
     sbom: Path | None = None
@@ -150,7 +154,7 @@ def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeA
     key = _digest([asked, seen[0]]) if seen else ""
     place = cache / "app" / "made" / f"{_digest([asked])}.json"
     receipt = _read_receipt(place)
-    if receipt and key == receipt.key and not wish.upgrade and _is_there(wish.output, receipt.made):
+    if receipt and key == receipt.key and not wish.upgrade and not wish.lock and _is_there(wish.output, receipt.made):
         made = msgspec.structs.replace(receipt.made, unchanged=True)
         for note in made.notes:
             progress.say(note)
@@ -211,12 +215,42 @@ def _make(
     for note in project.notes:
         progress.say(note)
     arches = [find_arch(name) for name in project.options.architectures] or [build_machine()]
+    if wish.lock:
+        _lock(project, arches, wish, cache=cache, jobs=jobs, progress=progress)
+        project = read_project(wish.where, wish.told)
     contents = read_contents(project, seen)
     name = f"{project.repository}:{project.tag}"
     made = [_make_one(project, contents, arch, name, wish, cache=cache, jobs=jobs, progress=progress)
             for arch in arches]  # fmt: skip
     images, bases = zip(*made, strict=True)
     return MadeApp(name, images, project.start, project.ports, project.notes, bases), dict(contents.seen)
+
+
+def _lock(project: Project, arches: Sequence[Arch], wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> None:
+    """Write down what the project's requirements come to, for all its platforms."""
+    from bivy.app.dependencies import pin_dependencies
+    from bivy.app.lockfile import check_lockable, write_lock
+
+    check_lockable(project)
+    pinned = {}
+    for arch in arches:
+        with contextlib.ExitStack() as stack:
+            on = _stand_on(project, arch, wish, stack, cache=cache, jobs=jobs, progress=progress)
+            target = _target(on, arch)
+            pinned[target] = pin_dependencies(project, target, _asking(on, wish, cache, jobs, progress))
+    progress.say(f"{write_lock(project, pinned)} was written: it is obeyed from now on")
+
+
+def _target(on: _On, arch: Arch) -> Target:
+    from bivy.musl.target import make_target
+
+    return make_target(on.base.python, arch, on.base.musl or "1.2.5")
+
+
+def _asking(on: _On, wish: Wish, cache: Path, jobs: int, progress: Progress) -> Asking:
+    from bivy.app.dependencies import Asking
+
+    return Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs)
 
 
 def _reference(project: Project) -> str:
@@ -281,18 +315,17 @@ def _layers(
     *, cache: Path, jobs: int, progress: Progress,
 ) -> tuple[tuple[Kept, ...], tuple[Kept, ...]]:  # fmt: skip
     """Return the layers that belong to the system, and those of Python's distributions and the project."""
-    from bivy.app.dependencies import Asking, pin_dependencies
+    from bivy.app.dependencies import pin_dependencies
     from bivy.app.distributions import Workplace, dependency_layers
     from bivy.app.own import own_layer
     from bivy.app.package import project_wheel
     from bivy.app.packages import Places
     from bivy.app.standard import standard_layer
     from bivy.app.system import system_layers
-    from bivy.musl.target import make_target
 
     at = Workplace(on.base, store, cache, on.compiler, on.compiles, progress)
-    asking = Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs)
-    target = make_target(on.base.python, arch, on.base.musl or "1.2.5")
+    asking = _asking(on, wish, cache, jobs, progress)
+    target = _target(on, arch)
     places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)
     with ThreadPoolExecutor(1) as pool:
         # The project's layer waits for a process that compiles what has changed: the others are found meanwhile.

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from bivy.progress import Progress
 
 
+# The flags that are no options of the project's: they say how its image is made, not what it is.
+_OWN = ("compression", "wheels", "index", "offline", "upgrade", "lock", "repositories", "keys", "sbom")
+
+
 def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Callable[[Function], Function]:
     return click.option(*flags, name, multiple=True, metavar=metavar, help=text)
 
@@ -60,6 +64,7 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Call
 @click.option("--push", "destinations", multiple=True, metavar="HOST/NAME:TAG",
               help="Push the image there; may be given several times.")  # fmt: skip
 @click.option("--offline", is_flag=True, help="Fetch nothing.")
+@click.option("--lock", is_flag=True, help="Write what is resolved to pylock.toml, which is obeyed from then on.")
 @click.option("--upgrade", is_flag=True, help="Resolve anew what was resolved before.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=lambda: len(os.sched_getaffinity(0)),
               help="How many processes work at once.  [default: one a core]")  # fmt: skip
@@ -78,8 +83,7 @@ def command(
     from bivy.files import cache_folder
 
     jobs = flags.pop("jobs")
-    own = {name: flags.pop(name) for name in ("compression", "wheels", "index", "offline", "upgrade", "repositories",
-                                              "keys", "sbom")}  # fmt: skip
+    own = {name: flags.pop(name) for name in _OWN}
     wish = Wish(where, output, _told(flags), **own)
     with watching(quiet=quiet, verbose=verbose) as progress:
         made = make_app(wish, cache=cache_folder(), jobs=jobs, progress=progress)
