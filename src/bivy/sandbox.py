@@ -29,6 +29,19 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlay:
+    """Folders of the machine's that are seen inside as one, and stay as they are: what is written there is gone after.
+
+    Attributes:
+        sources: The folders, the lowest first.
+        target: Where they are seen inside, an absolute path.
+    """
+
+    sources: Sequence[Path]
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sandbox:
     """What is there for a command inside.
 
@@ -43,6 +56,7 @@ class Sandbox:
         gid: The group it runs as inside; ``None`` keeps the caller's own.
         hostname: The name that the machine has inside.
         capabilities: What the user may do inside that not all may, such as ``CAP_DAC_OVERRIDE`` (capabilities(7)).
+        overlays: What of the machine's is seen inside and cannot be changed for good, laid before `binds`.
     """
 
     binds: Sequence[Bind] = ()
@@ -55,6 +69,7 @@ class Sandbox:
     gid: int | None = None
     hostname: str = "bivy"
     capabilities: Sequence[str] = ()
+    overlays: Sequence[Overlay] = ()
 
     def command(self, bubblewrap: Path, argv: Sequence[str]) -> list[str]:
         """Return the command line that runs `argv` inside, for subprocess."""
@@ -69,6 +84,10 @@ class Sandbox:
         if self.capabilities:
             # Where the caller is root, bubblewrap leaves the user inside all that a user namespace's root may do.
             words += ["--cap-drop", "ALL", *(word for each in self.capabilities for word in ("--cap-add", each))]
+        for overlay in self.overlays:
+            for source in overlay.sources:
+                words += ["--overlay-src", str(source)]
+            words += ["--tmp-overlay", overlay.target]
         for bind in self.binds:
             words += ["--bind" if bind.writable else "--ro-bind", str(bind.source), bind.target]
         words += ["--proc", "/proc", "--dev", "/dev"]

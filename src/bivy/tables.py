@@ -91,7 +91,7 @@ def line_of(text: str, key: str, value: str = "") -> int:
         key: The key, with those of the tables that it is in.
         value: A text among its value; where it stands in a line of its own, that one is meant.
     """
-    lines = text.splitlines()
+    lines = text.split("\n")
     parts = re.findall(r"[^.\[\]]+|\[\d+\]", key)
     last_line = _last_line(lines, _prefixes(parts))
     if last_line == 1 and parts:
@@ -142,7 +142,20 @@ def _wrong(path: Path, text: str, fault: str, kind: type[msgspec.Struct], at: st
         key = f"{where}.{unknown[1]}" if where else unknown[1]
         near = nearest(unknown[1], _fields_at(kind, where))
         return UsageError(f"{path}:{line_of(text, _within(at, key))}: unknown key `{key}`{near}")
-    return UsageError(f"{path}:{line_of(text, _within(at, where))}: {where or what}: {found['what']}")
+    said = re.sub(r"^Expected `([^`]*)`, got `([^`]*)`$", _in_words, found["what"])
+    return UsageError(f"{path}:{line_of(text, _within(at, where))}: {where or what}: {said}")
+
+
+_WORDS: Final = {
+    "array": "a list", "object": "a table", "str": "a text", "int": "a whole number", "float": "a number",
+    "bool": "true or false", "null": "nothing",
+}  # fmt: skip
+
+
+def _in_words(fault: re.Match[str]) -> str:
+    """Say in TOML's words what msgspec says in JSON's."""
+    expected, found = (" or ".join(_WORDS.get(word, word) for word in each.split(" | ")) for each in fault.groups())
+    return f"this has to be {expected}, and is {found}"
 
 
 def _within(at: str, key: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -344,17 +343,14 @@ def _build(
 ) -> Iterator[Pinned]:
     """Compile what has no wheel, once, or name the command that does."""
     requirements = [f"{each.name}=={each.version}" for each in needed]
-    try:
-        room: Any = importlib.import_module("bivy.wheels.build")
-    except ImportError:
-        room = None
-    if room is not None and asking.base is not None:
-        settings = room.Settings(jobs=asking.jobs, offline=asking.offline, index=asking.index, find_links=asking.wheels)
-        built = room.build_wheels(
+    if asking.base is not None:
+        from bivy.wheels.build import Settings, build_wheels
+
+        settings = Settings(jobs=asking.jobs, offline=asking.offline, index=asking.index, find_links=asking.wheels)
+        for each in build_wheels(
             requirements, target=target, base=asking.base, cache=asking.cache, progress=asking.progress,
             settings=settings,
-        )  # fmt: skip
-        for each in built:
+        ):  # fmt: skip
             of = reached[each.name]
             yield Pinned(each.name, each.version, each.file, str(each.wheel), requires=of.requires, asked=of.asked)
         return

@@ -74,8 +74,8 @@ def dockerfile(project: Project) -> str:
     groups = (
         [
             f"# {project.name} as an image, much as bivy app makes it. A .dockerignore belongs beside this file, so",
-            "# that nothing is copied that should not be. Start it with docker run --init: without bivy's first",
-            "# process, nobody hands signals on to the program and takes care of processes that it leaves behind.",
+            "# that nothing is copied that should not be. Start it with docker run --init: bivy's first process, which",
+            "# hands signals on to the program and takes care of processes that it leaves behind, is not in this one.",
         ],
         [*_project_stage(project, base)],
         [*_dependencies_stage(project, base)],
@@ -119,7 +119,7 @@ def _project_stage(project: Project, base: str) -> Iterator[str]:
         yield f"COPY {json.dumps([project.files[0].path, f'{HOME}/'])}"
     else:
         yield f"COPY . {HOME}"
-    yield f"RUN chmod -R u=rwX,go=rX {HOME}"
+    yield f"RUN chmod -R a+rX,u+w,go-w {HOME}"
 
 
 def _dependencies_stage(project: Project, base: str) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _dependencies_stage(project: Project, base: str) -> Iterator[str]:
     yield f"FROM {base} AS dependencies"
     yield "RUN pip install --no-cache-dir uv"
     settings = dict(_UV_SETTINGS)
-    if project.kind is ProjectKind.PACKAGE and project.notes and project.version == "0":
+    if project.kind is ProjectKind.PACKAGE and project.version == "0":
         settings["SETUPTOOLS_SCM_PRETEND_VERSION"] = project.version  # git, which knows it, is not here
     yield _assignments("ENV", settings)
     yield f"WORKDIR {_SOURCE}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bivy.apk.entry import Kind
-from bivy.app.patterns import from_dockerignore, make_spec
+from bivy.app.patterns import from_dockerignore, make_patterns
 from bivy.app.values import ProjectFile
 from bivy.errors import BivyError
 from bivy.tables import read_text
@@ -18,7 +18,7 @@ from bivy.tables import read_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pathspec import GitIgnoreSpec
+    from bivy.app.patterns import Patterns
 
 USUAL: Final = (
     ".git", ".hg", ".svn", ".bzr", ".jj", ".gitignore", ".gitattributes", ".gitmodules", ".dockerignore",
@@ -81,7 +81,7 @@ def find_file(path: Path) -> ProjectFile:
     Raises:
         BivyError: It cannot be read.
     """
-    _check_readable(path, path.name)
+    _check_readable(str(path), path.name)
     status = path.stat()
     return ProjectFile(path.name, Kind.FILE, _mode(status.st_mode), status.st_size)
 
@@ -99,10 +99,10 @@ class _Rules:
         own_returns: The beginnings of the paths that the options bring back.
     """
 
-    usual: GitIgnoreSpec
-    docker: GitIgnoreSpec
-    secrets: GitIgnoreSpec
-    own: GitIgnoreSpec
+    usual: Patterns
+    docker: Patterns
+    secrets: Patterns
+    own: Patterns
     docker_returns: bool
     own_returns: tuple[str, ...]
 
@@ -112,10 +112,10 @@ class _Rules:
         docker = from_dockerignore(read_text(path)) if path.is_file() else []
         returns = [each[1:].lstrip("/") for each in exclude if each.startswith("!")]
         return cls(
-            make_spec(USUAL),
-            make_spec(docker),
-            make_spec(SECRETS),
-            make_spec(exclude),
+            make_patterns(USUAL),
+            make_patterns(docker),
+            make_patterns(SECRETS),
+            make_patterns(exclude),
             any(each.startswith("!") for each in docker),
             tuple(each for each in returns if "/" in each.rstrip("/")),
         )
@@ -126,7 +126,7 @@ class _GitRules:
     """The ``.gitignore`` of one folder; `below` is that folder's path with a ``/``, empty for the project's root."""
 
     below: str
-    spec: GitIgnoreSpec
+    spec: Patterns
 
 
 @dataclass(slots=True)
@@ -150,7 +150,7 @@ class _Walk:
         git = outer
         if ".gitignore" in names and (self.root / path / ".gitignore").is_file():
             below = f"{path}/" if path else ""
-            git = (*outer, _GitRules(below, make_spec(read_text(self.root / path / ".gitignore").splitlines())))
+            git = (*outer, _GitRules(below, make_patterns(read_text(self.root / path / ".gitignore").splitlines())))
         for entry in entries:
             inner = f"{path}/{entry.name}" if path else entry.name
             if entry.is_dir(follow_symlinks=False):
@@ -176,18 +176,18 @@ class _Walk:
             self.secrets.append(path)
         return out
 
-    def _decide(self, path: str, git: tuple[_GitRules, ...]) -> tuple[bool, GitIgnoreSpec | None]:
+    def _decide(self, path: str, git: tuple[_GitRules, ...]) -> tuple[bool, Patterns | None]:
         """Tell whether a path is left out, and by which patterns: the last that say anything of it."""
         for spec in (self.rules.own, self.rules.secrets, self.rules.docker):
-            include = spec.check_file(path).include
+            include = spec.include(path)
             # What secrets bring back are their own exceptions, which others may still leave out.
             if include or (include is False and spec is not self.rules.secrets):
                 return include, spec
         for each in reversed(git):
-            include = each.spec.check_file(path.removeprefix(each.below)).include
+            include = each.spec.include(path.removeprefix(each.below))
             if include is not None:
                 return include, each.spec
-        return bool(self.rules.usual.check_file(path).include), self.rules.usual
+        return bool(self.rules.usual.include(path)), self.rules.usual
 
     def _file(self, path: str, entry: os.DirEntry[str]) -> Iterator[ProjectFile]:
         _check_name(path)
@@ -198,14 +198,14 @@ class _Walk:
         if not stat.S_ISREG(status.st_mode):
             what = _KINDS.get(stat.S_IFMT(status.st_mode), "no file")
             raise BivyError(f"{self.root / path} is {what}, which an image cannot hold", hint=_how_to_leave_out(path))
-        _check_readable(self.root / path, path)
+        _check_readable(entry.path, path)
         if path.endswith(".pem") and _PRIVATE_KEY in Path(entry.path).read_bytes() and not self._wanted(path):
             self.secrets.append(path)
             return
         yield ProjectFile(path, Kind.FILE, _mode(status.st_mode), status.st_size)
 
     def _wanted(self, path: str) -> bool:
-        return self.rules.own.check_file(path).include is False
+        return self.rules.own.include(path) is False
 
 
 _KINDS: Final = {
@@ -225,7 +225,7 @@ def _how_to_leave_out(path: str) -> str:
     return f'leave it out, in [tool.bivy]: exclude = ["/{path}"]'
 
 
-def _check_readable(path: Path, name: str) -> None:
+def _check_readable(path: str, name: str) -> None:
     if not os.access(path, os.R_OK):
         raise BivyError(
             f"{path} cannot be read: it belongs to somebody else, or its permissions are too narrow",

@@ -24,7 +24,7 @@ def find_imports(tool: Mapping[str, Any], backend: str, files: Sequence[ProjectF
     told = [each for each in dict.fromkeys(_told(tool, backend)) if each in there]
     if told:
         return tuple(told)
-    modules_in_src = any(path.startswith("src/") for path in folders) and not any(
+    modules_in_src = any(f"{path}/".startswith("src/") for path in folders) and not any(
         file.path == "src/__init__.py" for file in files
     )
     return ("src",) if modules_in_src else (".",)

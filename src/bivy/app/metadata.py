@@ -242,9 +242,11 @@ def poetry_constraint(text: str) -> str:
 
     ``^3.11`` means up to the next major version, ``~3.11`` up to the next minor one, ``3.11.*`` and signs as usual.
     """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     specifiers = []
     for word in re.split(r"\s*,\s*|\s+(?=[<>=!^~])", text.strip()):
-        found = re.fullmatch(r"(\^|~(?!=)|[<>=!]=?|~=|)\s*(\d+(?:\.\d+)*(?:\.\*)?)", word)
+        found = re.fullmatch(r"(\^|~(?!=)|[<>=]=?|!=|~=|)\s*(\d+(?:\.\d+)*(?:\.\*)?)", word)
         if not found:
             return ""
         sign, version = found[1], found[2]
@@ -256,4 +258,7 @@ def poetry_constraint(text: str) -> str:
             specifiers += [f">={version}", f"<{upper}"]
         else:
             specifiers.append(f"{'==' if sign in ('', '=') else sign}{version}")
-    return ",".join(specifiers)
+    try:
+        return str(SpecifierSet(",".join(specifiers)))
+    except InvalidSpecifier:
+        return ""

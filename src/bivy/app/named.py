@@ -59,12 +59,19 @@ def fault_of(words: Sequence[str], files: Sequence[ProjectFile], imports: Sequen
         path = word.removeprefix(f"{HOME}/")
         if path != word and path.endswith(".py") and path not in paths:
             return f"the project has no file {path!r}{nearest(path, paths)}"
-    known = _modules(paths, imports)
     for module in named_modules(words):
-        top = module.partition(".")[0]
-        own = any(each == top or each.startswith(f"{top}.") for each in known)
-        if own and module not in known and find_folder(module, files, imports) is None:
-            return f"the project has no module {module!r}{nearest(module, known)}"
+        if fault := fault_of_module(module, files, imports):
+            return fault
+    return ""
+
+
+def fault_of_module(module: str, files: Sequence[ProjectFile], imports: Sequence[str]) -> str:
+    """Return that the project lacks a module of a package that it has; empty where it does not."""
+    known = _modules([file.path for file in files], imports)
+    top = module.partition(".")[0]
+    own = any(each == top or each.startswith(f"{top}.") for each in known)
+    if own and module not in known and find_folder(module, files, imports) is None:
+        return f"the project has no module {module!r}{nearest(module, known)}"
     return ""
 
 
@@ -74,7 +81,7 @@ def _modules(paths: Iterable[str], imports: Sequence[str]) -> set[str]:
     for path in paths:
         for folder in imports:
             prefix = "" if folder == "." else f"{folder}/"
-            if path.startswith(prefix) and path.endswith((".py", ".so")):
+            if path.startswith(prefix) and path.endswith((".py", ".pyi", ".pyx", ".so")):
                 words = path.removeprefix(prefix).partition(".")[0].split("/")
                 found |= {".".join(words[:count]) for count in range(1, len(words) + 1)}
     return found

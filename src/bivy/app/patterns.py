@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
@@ -12,18 +14,52 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Patterns, of which the last that means a path decides.
+
+    Attributes:
+        spec: What they mean.
+        any_of_them: Finds whether any of them means a path: most paths are meant by none, and there are many.
+    """
+
+    spec: GitIgnoreSpec
+    any_of_them: re.Pattern[str]
+
+    def include(self, path: str) -> bool | None:
+        """Tell whether a path is meant; ``False`` where a pattern with ``!`` says not, ``None`` where none says.
+
+        Args:
+            path: The path, relative to where the patterns are from; a folder's ends with ``/``.
+        """
+        return self.spec.check_file(path).include if self.any_of_them.search(path) else None
+
+
 def is_pattern(line: str) -> bool:
     """Tell whether a line is a pattern as ``.gitignore`` has them (gitignore(5))."""
     try:
-        GitIgnoreSpec.from_lines([line])
+        make_patterns([line], forgiving=False)
     except (ValueError, re.error):
         return False
     return "\n" not in line and "\0" not in line
 
 
-def make_spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    """Return what patterns mean together; a line that is none means nothing, as git has it."""
-    return GitIgnoreSpec.from_lines(line for line in lines if is_pattern(line))
+def make_patterns(lines: Iterable[str], *, forgiving: bool = True) -> Patterns:
+    """Return what patterns mean together.
+
+    Args:
+        lines: The patterns.
+        forgiving: Whether a line that is none means nothing, as git has it.
+
+    Raises:
+        ValueError, re.error: A line is none, and that is not forgiven.
+    """
+    with warnings.catch_warnings():  # some patterns make regular expressions that Python warns of
+        warnings.simplefilter("ignore")
+        spec = GitIgnoreSpec.from_lines(line for line in lines if not forgiving or is_pattern(line))
+        # The library's expressions name a group each, all of them the same.
+        sources = [re.sub(r"\(\?P<\w+>", "(?:", each.regex.pattern) for each in spec.patterns if each.regex is not None]
+        return Patterns(spec, re.compile("|".join(sources) or r"(?!)"))
 
 
 def from_dockerignore(text: str) -> list[str]:
@@ -50,6 +86,7 @@ def to_dockerignore(patterns: Iterable[str]) -> list[str]:
     for pattern in patterns:
         sign = "!" if pattern.startswith("!") else ""
         bare = pattern.removeprefix("!").rstrip("/")
-        anchored = "/" in bare
-        written.append(f"{sign}{bare.lstrip('/')}" if anchored else f"{sign}**/{bare}")
+        # What is no path means nothing in one, and is made a path of in the other.
+        if not pattern.startswith("#") and {"", ".", ".."}.isdisjoint(bare.removeprefix("/").split("/")):
+            written.append(f"{sign}{bare.lstrip('/')}" if "/" in bare else f"{sign}**/{bare}")
     return written

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 from bivy.app.files import find_file, find_files
 from bivy.app.imports import find_imports
 from bivy.app.metadata import Named, read_metadata
-from bivy.app.named import fault_of, find_folder, named_modules
+from bivy.app.named import fault_of, fault_of_module, find_folder, named_modules
 from bivy.app.start import Searched, Start, find_start, servers, told_start
 from bivy.app.table import OWN_FILE, Said, check_names, find_table, read_document, read_options, read_script_block
-from bivy.app.values import Metadata, Project, ProjectKind
+from bivy.app.values import HOME, Metadata, Project, ProjectKind
 from bivy.app.version import find_version
 from bivy.errors import BivyError, UsageError
 
@@ -41,7 +41,19 @@ def read_project(where: Path, told: Mapping[str, object] | None = None) -> Proje
     """
     opened = open_project(where, told or {})
     start = told_start(opened.said.options)
-    return _assembled(opened, _checked(opened, start) if start else find_start(searched(opened)))
+    start = _checked(opened, start) if start else find_start(searched(opened))
+    _check_script(opened, start.words[0])
+    return _assembled(opened, start)
+
+
+def _check_script(opened: Opened, name: str) -> None:
+    """Refuse a script whose module the project should have and does not."""
+    project, document = opened.project, opened.document
+    called = project.metadata.scripts.get(name, "").partition(":")[0].strip()
+    fault = fault_of_module(called, project.files, project.imports) if called else ""
+    if fault and document:
+        at = "project.scripts" if "project" in document.table else "tool.poetry.scripts"
+        raise document.refuse(f"{at}.{name}", f"the script {name}: {fault}")
 
 
 def _checked(opened: Opened, start: Start) -> Start:
@@ -66,12 +78,18 @@ class Opened:
     Attributes:
         project: The project; its `start` is empty.
         said: Its options, and where they were said.
-        tool: The ``[tool]`` table of its ``pyproject.toml``, or of its script's block.
+        document: Its ``pyproject.toml``, or its script's block; ``None`` where it has none.
     """
 
     project: Project
     said: Said
-    tool: Mapping[str, Any]
+    document: Document | None
+
+    @property
+    def tool(self) -> Mapping[str, Any]:
+        """The ``[tool]`` table of its document."""
+        table = self.document.table.get("tool", {}) if self.document else {}
+        return table if isinstance(table, dict) else {}
 
 
 def open_project(where: Path, told: Mapping[str, object]) -> Opened:
@@ -119,7 +137,7 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         )
     named = read_metadata(document, said.options) if document else Named("", "", package=False, metadata=Metadata())
     tool = document.table.get("tool", {}) if document else {}
-    if document:
+    if document or not (folder / "pylock.toml").is_file():  # which may have extras without anyone else knowing them
         check_names(said, "extras", named.metadata.extras, "[project.optional-dependencies]")
         check_names(said, "groups", named.metadata.groups, "[dependency-groups]")
     check_names(said, "script", named.metadata.scripts, "[project.scripts]")
@@ -134,12 +152,12 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         metadata=named.metadata,
         start=(),
         python=_python(said, named.metadata.requires_python, document),
-        dependencies=_dependencies(root, document, named.metadata),
+        dependencies=_dependencies(root, document),
         imports=find_imports(tool, named.metadata.backend, found.files),
         files=found.files,
-        notes=(*note, *_left_out(found.secrets)),
+        notes=(*note, *_left_out(found.secrets), *_workspace(root)),
     )
-    return Opened(project, said, tool)
+    return Opened(project, said, document)
 
 
 def _open_script(path: Path, told: Mapping[str, object]) -> Opened:
@@ -168,15 +186,18 @@ def _open_script(path: Path, told: Mapping[str, object]) -> Opened:
         dependencies=path.name if requires else "",
         files=(find_file(path),),
     )
-    return Opened(project, said, table.get("tool", {}))
+    return Opened(project, said, document)
 
 
 def _assembled(opened: Opened, start: Start) -> Project:
     project = opened.project
     told = tuple(_spelled_port(each) for each in project.options.ports)
     extra = (start.imports,) if start.imports and start.imports not in project.imports else ()
+    # A wheel holds neither the files beside the package nor modules that are imported from elsewhere.
+    in_place = extra or any(word.startswith(f"{HOME}/") for word in start.words)
     return replace(
         project,
+        kind=ProjectKind.FOLDER if in_place and project.kind is ProjectKind.PACKAGE else project.kind,
         start=start.words,
         why=start.why,
         ports=told or start.ports,
@@ -197,6 +218,17 @@ def _left_out(secrets: tuple[str, ...]) -> Iterator[str]:
             f'exclude = ["!{secrets[0].rstrip("/")}"] in [tool.bivy] would bring '
             f"{'the first' if several else 'it'} back"
         )
+
+
+def _workspace(root: Path) -> Iterator[str]:
+    """Say that a workspace's lock is not looked at: it is for all its members, and lies above them."""
+    if (root / "uv.lock").is_file():
+        return
+    above = next((each for each in [*root.parents][:4] if (each / "uv.lock").is_file()), None)
+    if above and (above / "pyproject.toml").is_file():
+        tool = read_document(above / "pyproject.toml").table.get("tool", {})
+        if isinstance(tool, dict) and isinstance(uv := tool.get("uv"), dict) and "workspace" in uv:
+            yield f"{above / 'uv.lock'} is the lock of a workspace, and is not looked at"
 
 
 def _version(root: Path, named: Named, tool: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -262,16 +294,22 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-def _dependencies(root: Path, document: Document | None, metadata: Metadata) -> str:
+def _dependencies(root: Path, document: Document | None) -> str:
     """Return the file that says what the project depends on: a lock, where there is one."""
     for name in ("uv.lock", "pylock.toml"):
         if (root / name).is_file():
             return name
-    if document and ("project" in document.table or metadata.requires or "poetry" in document.table.get("tool", {})):
-        dynamic = document.table.get("project", {}).get("dynamic", [])
-        if "dependencies" not in dynamic or not (root / "requirements.txt").is_file():
+    required = (root / "requirements.txt").is_file()
+    if document:
+        table = document.table.get("project", {})
+        said = table and "dependencies" not in table.get("dynamic", ())
+        if (
+            said
+            or "dependency-groups" in document.table
+            or (not required and (table or "poetry" in document.table.get("tool", {})))
+        ):
             return document.path.name
-    return "requirements.txt" if (root / "requirements.txt").is_file() else ""
+    return "requirements.txt" if required else ""
 
 
 def _requirements(root: Path) -> Iterator[str]:

@@ -25,6 +25,7 @@ _AIDS: Final = {
     "alembic", "tools", "tasks",
 }  # fmt: skip
 """Folders in which what looks like an application is not the one that is meant."""
+_NO_PROGRAMS: Final = ("setup.py", "conftest.py", "noxfile.py", "manage.py", "__init__.py")
 # What applications are made by, and after which protocol a server speaks to them.
 _MAKERS: Final = {
     "fastapi.FastAPI": "asgi",
@@ -43,8 +44,7 @@ _MAKERS: Final = {
     "django.core.wsgi.get_wsgi_application": "wsgi",
 }
 _HINT: Final = re.compile(
-    rb"\b(FastAPI|Starlette|Litestar|Quart|Application|App|ProtocolTypeRouter|get_asgi_application|Flask|Bottle"
-    rb"|get_wsgi_application)\s*\("
+    rb"\b(fastapi|starlette|litestar|quart|blacksheep|falcon|channels|django\.core\.[aw]sgi|flask|bottle)\b"
 )
 # Distributions whose extras bring a server along.
 _BRINGS: Final = {
@@ -419,15 +419,22 @@ def _packages(searched: Searched) -> Iterator[Start]:
 
 
 def _programs(searched: Searched) -> Iterator[Start]:
-    """Yield the files at the top that look like the program."""
-    top = {file.path: file for file in searched.files if "/" not in file.path and file.path.endswith(".py")}
-    names: list[str] = [name for name in ("__main__.py", "main.py", "app.py") if name in top]
-    if len(names) > 1:
-        marked = [name for name in names if b"__main__" in searched.read(name)]
-        names = marked if len(marked) == 1 else names
-    others = [name for name in top if name not in ("setup.py", "conftest.py", "noxfile.py", "manage.py")]
-    if not names and len(others) == 1:
-        names = others
-    for name in names:
-        words = ("python3", f"{HOME}/{name}")
-        yield Start(words, f"there is {name}", f"entrypoint = {_list(words)}")
+    """Yield the files that look like the program: at the top, or else where modules are imported from."""
+    for folder in ("", *(f"{each}/" for each in searched.imports if each != ".")):
+        names = _programs_in(folder, searched)
+        for path in names:
+            words = ("python3", f"{HOME}/{path}")
+            yield Start(words, f"there is {path}", f"entrypoint = {_list(words)}")
+        if names:
+            return
+
+
+def _programs_in(folder: str, searched: Searched) -> list[str]:
+    there = [file.path for file in searched.files if file.path.endswith(".py")]
+    top = [path for path in there if path.startswith(folder) and "/" not in path.removeprefix(folder)]
+    found = [path for name in ("__main__.py", "main.py", "app.py") if (path := f"{folder}{name}") in top]
+    if len(found) > 1:
+        marked = [path for path in found if b"__main__" in searched.read(path)]
+        found = marked if len(marked) == 1 else found
+    others = [path for path in top if path.removeprefix(folder) not in _NO_PROGRAMS]
+    return found or (others if len(others) == 1 else [])

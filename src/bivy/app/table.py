@@ -85,16 +85,17 @@ def read_script_block(path: Path) -> Document:
         UsageError: The script cannot be read, or has a block twice or one that is not TOML.
     """
     text = read_text(path)
-    lines = text.splitlines()
-    blocks = _blocks(lines)
+    lines = re.split(r"\r?\n", text)
+    blocks = find_blocks(lines)
     if len(blocks) > 1:
         raise UsageError(f"{path}:{blocks[1].start}: the script says twice what it needs", hint="keep one block")
     inside = set(blocks[0]) if blocks else set()
+    # Blank lines stand for the rest of the script, so that lines are counted as they are in it.
     bare = "\n".join(line[2:] if number in inside else "" for number, line in enumerate(lines))
     return Document(path, bare, parse(path, bare))
 
 
-def _blocks(lines: list[str]) -> list[range]:
+def find_blocks(lines: list[str]) -> list[range]:
     """Return the lines between ``# /// script`` and ``# ///`` of each block, counted from 0.
 
     A block goes on as long as there are comments; of several lines that could end it, the last one does.

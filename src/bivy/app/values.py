@@ -25,9 +25,9 @@ class ProjectKind(enum.StrEnum):
     """What kind of project it is."""
 
     PACKAGE = "package"
-    """It has a build backend, which makes a wheel of it."""
+    """It has a build backend, which makes a wheel of it, and what is started is in that."""
     FOLDER = "folder"
-    """Its files are used where they are: a site, a service, a job."""
+    """Its files are used where they are: a site, a service, a job; or what is started is a file beside its package."""
     SCRIPT = "script"
     """It is one file, which may say in its comments what it needs (PEP 723)."""
 
@@ -153,4 +153,5 @@ def labels_of(project: Project) -> dict[str, str]:
     }
     for label, names in _ADDRESSES.items():
         labels[label] = next((known[name] for name in names if name in known), "")
-    return {f"{_LABEL}{label}": value for label, value in labels.items() if value} | project.options.labels
+    found = {f"{_LABEL}{label}": " ".join(value.split()) for label, value in labels.items() if value}
+    return found | project.options.labels

@@ -109,6 +109,15 @@ def find_toolchain(target: Arch, machine: Arch) -> Toolchain:
             f"to build packages this machine lacks {', '.join(missing)}",
             hint="install them with the machine's package manager; no compiler is needed",
         )
+    return find_compiler(target, machine)
+
+
+def find_compiler(target: Arch, machine: Arch) -> Toolchain:
+    """Find the compiler for a target, whatever else there is on this machine.
+
+    Raises:
+        BivyError: The ziglang wheel is not installed.
+    """
     try:
         import ziglang
 

@@ -23,6 +23,7 @@ PARTS = {
     "check": "what indexes and source archives say",
     "blobs": "what images in registries are made of",
     "registries": "what is known to be in which registry",
+    "wheels": "wheels that were compiled",
     "roots": "images unpacked for bivy run",
     "runtime": "the compiler's runtime for each target",
     "logs": "logs of builds",

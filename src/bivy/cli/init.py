@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 
+from bivy.cli.common import volume_options
+
 
 @click.command()
 @click.argument("where", type=click.Path(path_type=Path, exists=True), default=Path(), metavar="[FOLDER]")
 @click.option("--print", "only_shown", is_flag=True, help="Print the table, and write nothing.")
-def command(*, where: Path, only_shown: bool) -> None:
+@volume_options
+def command(*, where: Path, only_shown: bool, quiet: bool, verbose: bool) -> None:  # noqa: ARG001 - nothing more to say
     """Write down what the image of a project is to be like.
 
     The table [tool.bivy] is put at the end of the project's pyproject.toml, or into bivy.toml where it has none, from
@@ -24,6 +27,8 @@ def command(*, where: Path, only_shown: bool) -> None:
         click.echo(table.text, nl=False)
         return
     write_table(table)
+    if quiet:
+        return
     click.echo(f"{table.path}: what the image is to be like is written down there")
     starts = table.candidates.starts
     if len(starts) == 1:

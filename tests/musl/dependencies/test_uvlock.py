@@ -144,6 +144,13 @@ def test_origins_and_files_are_read() -> None:
     assert packages["fast-json", "1.0"].files[0].name == "fast_json-1.0-py3-none-any.whl"
 
 
+def test_a_folders_files_may_be_named_by_their_whole_paths() -> None:
+    whole = LOCK.replace('path = "fast_json-1.0', 'path = "/srv/wheels/fast_json-1.0')
+    for text in (LOCK, whole):
+        (package,) = [each for each in parse_uv_lock(text, "uv.lock").packages if each.name == "fast-json"]
+        assert package.files[0].url == "/srv/wheels/fast_json-1.0-py3-none-any.whl"
+
+
 def test_extras_that_exclude_each_other_are_told_apart() -> None:
     text = """
 version = 1

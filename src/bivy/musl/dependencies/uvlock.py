@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from bivy.errors import BivyError
 from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, check_markers, normalised
@@ -138,8 +138,7 @@ def _files(table: Mapping[str, Any], place: str, folder: Path) -> tuple[File, ..
 
 
 def _file(entry: Mapping[str, Any], place: str, folder: Path) -> File:
-    # In a folder that stands in for an index, a path may be absolute.
-    url = _text(entry.get("url") or (posixpath.join(place, _text(entry["path"])) if "path" in entry else place))
+    url = _text(entry.get("url") or (posixpath.join(place, str(entry["path"])) if "path" in entry else place))
     if "://" not in url:
         url = str(folder / url)
     size, digest = entry.get("size"), _text(entry.get("hash", ""))
@@ -153,7 +152,8 @@ def _file(entry: Mapping[str, Any], place: str, folder: Path) -> File:
 
 def name_of(url: str) -> str:
     """Return the name of the file at an address or path."""
-    path = urlsplit(url).path if "://" in url else url
+    # Not urlsplit, which refuses addresses that no lock should have, and some do.
+    path = url.partition("#")[0].partition("?")[0] if "://" in url else url
     return unquote(path.rsplit("/", 1)[-1])
 
 
