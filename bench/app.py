@@ -9,14 +9,14 @@ python:3.14-alpine of the layout. What is measured, each as a whole command, the
 first      a first build with a warm download cache: wheels are there (in bivy's cache, in pip's for buildah), and so
            is the base as each tool keeps it (bivy: unpacked, with its standard library's bytecode); layers are not
 changed    one file of the project has changed
-pushed     the same, and the image written into a layout: what bivy has then, and buildah after a push
 same       nothing has changed
 size       the compressed bytes of all layers
 resent     the compressed bytes of the layers that a change of one file makes anew
 memory     the largest resident size of any of bivy's processes, at the first build
 
-buildah runs as root without isolation of its own (--isolation chroot), with layers kept between builds (--layers) in
-the storage driver that the machine allows.
+Each ends with the image in an OCI layout, compressed, from where it can be sent: what bivy makes, and what buildah has
+after `buildah push`. A second line has buildah without the push, which leaves the image in its own storage as it is.
+buildah runs as root without isolation of its own (--isolation chroot), with layers kept between builds (--layers).
 """
 
 from __future__ import annotations
@@ -116,7 +116,6 @@ class Figures:
 
     first: list[float] = field(default_factory=list)
     changed: list[float] = field(default_factory=list)
-    pushed: list[float] = field(default_factory=list)
     same: list[float] = field(default_factory=list)
     size: int = 0
     resent: int = 0
@@ -139,7 +138,7 @@ def main() -> None:
                 folder = write_project(project, Path(name), told.layout.absolute())
                 rows = {"bivy": measure_bivy(folder, Path(name), told.layout.absolute(), told.rounds)}
                 if not told.no_buildah and shutil.which("buildah"):
-                    rows["buildah"] = measure_buildah(folder, Path(name), told.rounds)
+                    rows |= measure_buildah(folder, Path(name), told.rounds)
                 show(project.name, rows)
                 found[project.name] = {tool: vars(figures) for tool, figures in rows.items()}
     if told.json:
@@ -207,7 +206,6 @@ def measure_bivy(folder: Path, place: Path, layout: Path, rounds: int) -> Figure
         time.sleep(0.1)
         seconds, _, text = timed(command, environment)
         figures.changed.append(seconds)
-        figures.pushed.append(seconds)
         before, made = made, json.loads(text)
         figures.same.append(timed(command, environment)[0])
     old = {layer["digest"] for layer in before["images"][0]["layers"]}
@@ -217,8 +215,8 @@ def measure_bivy(folder: Path, place: Path, layout: Path, rounds: int) -> Figure
     return figures
 
 
-def measure_buildah(folder: Path, place: Path, rounds: int) -> Figures:
-    """Measure buildah."""
+def measure_buildah(folder: Path, place: Path, rounds: int) -> dict[str, Figures]:
+    """Measure buildah, with the push and without."""
     storage = ["buildah", "--root", str(place / "root"), "--runroot", str(place / "runroot"), "--storage-driver",
                os.environ.get("STORAGE_DRIVER", "overlay")]  # fmt: skip
     build = [*storage, "bud", "--isolation", "chroot", "--layers", "--network", "host", "-t", f"{folder.name}:1"]
@@ -232,27 +230,28 @@ def measure_buildah(folder: Path, place: Path, rounds: int) -> Figures:
     (folder / "Dockerfile").write_text(text.replace("--mount=type=cache,target=/root/.cache/pip ", ""))
     command = [*build, *mounts, *told, str(folder)]
     timed(command, dict(os.environ))
-    figures = Figures()
-    for _ in range(rounds):
-        subprocess.run([*storage, "rmi", "--force", f"{folder.name}:1"], capture_output=True, check=False)
-        subprocess.run([*storage, "rmi", "--prune"], capture_output=True, check=False)
-        seconds, memory, _ = timed([*command[:4], *command[4:]], dict(os.environ))
-        figures.first.append(seconds)
-        figures.memory = max(figures.memory, memory)
-    before = pushed(storage, folder.name, place)
-    after = before
-    for number in range(rounds):
-        with (folder / "main.py").open("a") as file:
-            file.write(f"# buildah {number}\n")
-        seconds = timed(command, dict(os.environ))[0]
-        figures.changed.append(seconds)
-        started = time.perf_counter()
-        before, after = after, pushed(storage, folder.name, place)
-        figures.pushed.append(seconds + time.perf_counter() - started)
-        figures.same.append(timed(command, dict(os.environ))[0])
-    figures.size = sum(after.values())
-    figures.resent = sum(size for digest, size in after.items() if digest not in before)
-    return figures
+    pushed(storage, folder.name, place)
+    alone, whole = Figures(), Figures()
+    after: dict[str, int] = {}
+    for kind in ("first", "changed", "same"):
+        for number in range(rounds):
+            if kind == "first":
+                subprocess.run([*storage, "rmi", "--force", f"{folder.name}:1"], capture_output=True, check=False)
+                subprocess.run([*storage, "rmi", "--prune"], capture_output=True, check=False)
+            if kind == "changed":
+                with (folder / "main.py").open("a") as file:
+                    file.write(f"# buildah {number}\n")
+            started = time.perf_counter()
+            seconds, memory, _ = timed(command, dict(os.environ))
+            before, after = after, pushed(storage, folder.name, place)
+            getattr(whole, kind).append(time.perf_counter() - started)
+            getattr(alone, kind).append(seconds)
+            if kind == "first":
+                whole.memory = max(whole.memory, memory)
+            if kind == "changed":
+                whole.resent = sum(size for digest, size in after.items() if digest not in before)
+    whole.size = sum(after.values())
+    return {"buildah": whole, "  its build": alone}
 
 
 def pushed(storage: list[str], name: str, place: Path) -> dict[str, int]:
@@ -283,17 +282,20 @@ def timed(command: list[str], environment: dict[str, str]) -> tuple[float, int, 
 
 def show(name: str, rows: dict[str, Figures]) -> None:
     """Print what was measured of one project."""
-    print(f"{name:10} {'first':>8} {'changed':>8} {'pushed':>8} {'same':>8} {'size':>9} {'resent':>10} {'memory':>8}")
+    print(f"{name:12} {'first':>8} {'changed':>8} {'same':>8} {'size':>9} {'resent':>10} {'memory':>8}")
     medians = {
-        tool: [statistics.median(times) for times in (each.first, each.changed, each.pushed, each.same)]
+        tool: [statistics.median(times) for times in (each.first, each.changed, each.same)]
         for tool, each in rows.items()
     }
     for tool, each in rows.items():
-        print(f"{tool:10} {' '.join(f'{seconds:7.2f}s' for seconds in medians[tool])} {each.size / 1e6:7.1f}MB "
-              f"{each.resent / 1e3:8.1f}kB {each.memory / 1e6:6.0f}MB")  # fmt: skip
-    if len(rows) == 2:
-        ratios = [theirs / ours for ours, theirs in zip(medians["bivy"], medians["buildah"], strict=True)]
-        print(f"{'':10} {' '.join(f'{ratio:6.1f} x' for ratio in ratios)}", flush=True)
+        print(f"{tool:12} {' '.join(f'{seconds:7.2f}s' for seconds in medians[tool])}", end="")
+        if each.size:
+            print(f" {each.size / 1e6:7.1f}MB {each.resent / 1e3:8.1f}kB {each.memory / 1e6:6.0f}MB")
+        if tool != "bivy":
+            ratios = [theirs / ours for ours, theirs in zip(medians["bivy"], medians[tool], strict=True)]
+            print(
+                f"{'' if each.size else chr(10)}{'':12} {' '.join(f'{ratio:6.1f} x' for ratio in ratios)}", flush=True
+            )
 
 
 if __name__ == "__main__":

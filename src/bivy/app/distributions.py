@@ -170,7 +170,8 @@ def _compile(pinned: Sequence[Pinned], files: Mapping[str, Path], at: Workplace)
     if isinstance(compiler, str):
         at.progress.say(f"there will be no bytecode in the image, which makes it start more slowly: {compiler}")
         return {}
-    task = f"compile {len(missing)} distributions to bytecode"
+    several = "s" if len(missing) > 1 else ""
+    task = f"compile {len(missing)} distribution{several} to bytecode"
     at.progress.begin(task)
     outcome = Outcome.FAILED
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,7 +17,6 @@ from bivy.progress import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from bivy.app.base import Base
     from bivy.app.packages import Places
@@ -125,14 +125,17 @@ def _folders() -> Iterator[Item]:
 
 def _init_key(arch: Arch) -> list[str]:
     """Return what decides the bytes of the first process, without asking the room that builds it: that takes longer."""
-    from importlib import metadata
+    from importlib.util import find_spec
 
-    from bivy.build.recipe import RECIPES
     from bivy.epoch import source_date_epoch
 
-    folder = RECIPES / RECIPE
+    folder = Path(__file__).parents[1] / "recipes" / RECIPE
     files = [sha256_of(path) for path in sorted(folder.iterdir()) if path.is_file()]
-    return [arch.name, metadata.version("ziglang"), str(source_date_epoch()), *files]
+    spec = find_spec("ziglang")
+    # What importlib.metadata would read of the compiler, without what it takes to load that.
+    places = [Path(each).parent for each in (spec.submodule_search_locations or ())] if spec else []
+    versions = sorted(each.name for place in places for each in place.glob("ziglang-*.dist-info"))
+    return [arch.name, *versions, str(source_date_epoch()), *files]
 
 
 def _init_program(arch: Arch, *, cache: Path, jobs: int, progress: Progress) -> bytes:
