@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 PIECE = 8 << 20
 """How many bytes of a large content go into one gzip member: smaller ones compress worse, 0.03 % at this size."""
@@ -36,10 +42,52 @@ def gzip_in_pieces(content: bytes, *, level: int = 10) -> bytes:
     if len(pieces) < 2 or cores < 2:
         return b"".join(gzip(piece, level=level) for piece in pieces or [b""])
 
-    def compress(piece: bytes) -> bytes:
-        # The library holds the interpreter's lock while it works: only processes work side by side.
-        command = [sys.executable, "-c", _WORKER.format(level=level)]
-        return subprocess.run(command, input=piece, stdout=subprocess.PIPE, check=True).stdout
-
     with ThreadPoolExecutor(cores) as pool:
-        return b"".join(pool.map(compress, pieces))
+        return b"".join(pool.map(lambda piece: _compress_elsewhere(piece, level), pieces))
+
+
+def gzip_stream(chunks: Iterable[bytes], *, level: int = 10) -> Iterator[bytes]:
+    """Compress what comes piece by piece as `gzip_in_pieces` compresses the whole, with a few pieces in memory at once.
+
+    Args:
+        chunks: The content, in chunks of any size; how it is cut decides nothing about the bytes.
+        level: libdeflate's level.
+    """
+    pieces = _in_pieces(chunks)
+    first = next(pieces, b"")
+    second = next(pieces, None)
+    if second is None:
+        yield gzip(first, level=level)
+        return
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores) as pool:
+        running: deque[Future[bytes]] = deque()
+        for piece in chain((first, second), pieces):
+            running.append(pool.submit(_compress_elsewhere, piece, level))
+            if len(running) > cores:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def _in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut a content into pieces of `PIECE` bytes, the last one with what is left."""
+    waiting, size = [], 0
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while size + len(view) >= PIECE:
+            cut = PIECE - size
+            waiting.append(view[:cut])
+            yield b"".join(waiting)
+            view, waiting, size = view[cut:], [], 0
+        if view:
+            waiting.append(view)
+            size += len(view)
+    if size:
+        yield b"".join(waiting)
+
+
+def _compress_elsewhere(piece: bytes, level: int) -> bytes:
+    # The library holds the interpreter's lock while it works: only processes work side by side.
+    command = [sys.executable, "-c", _WORKER.format(level=level)]
+    return subprocess.run(command, input=piece, stdout=subprocess.PIPE, check=True).stdout

@@ -115,6 +115,22 @@ def _extended(entry: Entry, name: bytes, target: bytes, *, checksums: bool) -> b
     return _header(plain, b"x", b"PaxHeaders", b"", len(content)) + _padded(content)
 
 
+def write_head(entry: Entry, size: int) -> bytes:
+    """Return what stands before a file's content in an archive; after it come zeros up to the next multiple of 512.
+
+    It is for who does not have the content at hand: `entry.content` is not looked at.
+
+    Args:
+        entry: The file.
+        size: How many bytes its content has.
+
+    Raises:
+        ApkError: A number or name does not fit.
+    """
+    name = entry.path.encode()
+    return _extended(entry, name, b"", checksums=False) + _header(entry, _TYPES[Kind.FILE], name, b"", size)
+
+
 def write_members(entries: Iterable[Entry], *, checksums: bool = False) -> bytes:
     """Return entries as members of an archive, in the order given and without the archive's end.
 

@@ -22,10 +22,10 @@ from bivy.build.workshop import (
     Workshop,
     prepare,
     sandbox_fault,
-    source_date_epoch,
     tail,
 )
 from bivy.compression import gzip
+from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
 from bivy.files import locked, scratch_folder, sweep
 from bivy.progress import Outcome

@@ -12,7 +12,7 @@ from bivy.apk.dependency import name_of
 from bivy.arch import Arch, build_machine
 from bivy.build.recipe import RECIPES, Recipe, RecipeData, load_recipe, resolve_variables, select_version
 from bivy.build.toolchain import Toolchain, find_toolchain
-from bivy.build.workshop import source_date_epoch
+from bivy.epoch import source_date_epoch
 from bivy.errors import UsageError
 from bivy.files import sha256_of
 

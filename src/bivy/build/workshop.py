@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from bivy.build.toolchain import host_python, write_programs
+from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
 from bivy.files import locked, remove_folder, scratch_folder
 from bivy.sandbox import Bind, Sandbox, find_bubblewrap, why_no_sandbox
@@ -23,10 +24,6 @@ if TYPE_CHECKING:
 
     from bivy.build.jobserver import Jobserver
     from bivy.build.toolchain import Toolchain
-
-# The time that everything made gets unless SOURCE_DATE_EPOCH says otherwise: the start of 2026, UTC. A fixed one,
-# since a time taken from the clock or from the sources' place of origin would make two builds differ.
-DEFAULT_EPOCH = 1767225600
 
 INSIDE = Path("/bivy")
 
@@ -165,20 +162,6 @@ class Workshop:
         own += [Bind(self.folder / name, str(INSIDE / name)) for name in ("bin", "sysroot", "tools")]
         own += [Bind(self.folder / name, str(INSIDE / name), writable=True) for name in ("src", "out", "zig-cache")]
         return machine + own
-
-
-def source_date_epoch() -> int:
-    """Return the time that made files get, in seconds since 1970 (reproducible-builds.org, SOURCE_DATE_EPOCH).
-
-    Raises:
-        BivyError: The variable is set to something else than a number.
-    """
-    told = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not told:
-        return DEFAULT_EPOCH
-    if not told.isdecimal():
-        raise BivyError(f"SOURCE_DATE_EPOCH is {told!r}", hint="it has to be a number of seconds since 1970")
-    return int(told)
 
 
 def prepare(workshop: Workshop, *, for_target: bool, cache: Path) -> None:

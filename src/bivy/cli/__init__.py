@@ -21,6 +21,7 @@ COMMANDS = {
     "build": "Build a base image, from sources, into an OCI layout.",
     "run": "Run a command in an image, here, without a daemon.",
     "init": "Write down what the image of a project is to be like.",
+    "app": "Make an image of a Python project, on top of a base image.",
     "check": "Say whether requirements, a project, a wheel or an image will run on musl.",
     "wheel": "Compile what has no wheel for musl, once, outside the image.",
     "inspect": "Say what is in an image, and what every byte is for.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bivy import __version__
 from bivy.apk.dependency import name_of
-from bivy.build.workshop import source_date_epoch
+from bivy.epoch import source_date_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -15,9 +15,9 @@ from bivy.apk.solve.solver import solve
 from bivy.apk.solve.universe import Source, Universe
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
-from bivy.build.workshop import source_date_epoch
 from bivy.compose.image import compose
 from bivy.compose.request import Ingredients, Made
+from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
 from bivy.files import write_whole
 from bivy.images.definition import load_image

@@ -64,6 +64,11 @@ def add_layer(image: Image, layer: Layer) -> Image:
     return _assemble(replace(image.config, history=history), (*image.layers, layer), image.annotations)
 
 
+def with_config(image: Image, config: ImageConfig, annotations: Mapping[str, str]) -> Image:
+    """Return an image of the same layers that starts in another way; its history stays."""
+    return _assemble(replace(config, history=image.config.history), image.layers, annotations)
+
+
 def read_manifest(manifest: Blob, find: Callable[[Descriptor, str], Blob]) -> Image:
     """Read the image that a manifest stands for.
 

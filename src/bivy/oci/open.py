@@ -9,9 +9,6 @@ from bivy.files import scratch_folder
 from bivy.oci.archive import archived_node, read_archive
 from bivy.oci.layout import read_image, read_node
 from bivy.oci.reference import parse_reference
-from bivy.oci.registry.name import parse_name
-from bivy.oci.registry.pull import pull_image, pull_node
-from bivy.oci.registry.session import Session
 from bivy.progress import Silent
 
 if TYPE_CHECKING:
@@ -41,6 +38,10 @@ def opened(text: str, *, layout: Path, platform: str, cache: Path, progress: Pro
     """
     reference = parse_reference(text, layout)
     if reference.transport == "registry":
+        from bivy.oci.registry.name import parse_name
+        from bivy.oci.registry.pull import pull_image
+        from bivy.oci.registry.session import Session
+
         with Session(parse_name(reference.name)) as session:
             yield pull_image(session, platform, cache=cache, progress=progress or Silent())
         return
@@ -66,6 +67,10 @@ def opened_node(
     """
     reference = parse_reference(text, layout)
     if reference.transport == "registry":
+        from bivy.oci.registry.name import parse_name
+        from bivy.oci.registry.pull import pull_node
+        from bivy.oci.registry.session import Session
+
         with Session(parse_name(reference.name)) as session:
             yield pull_node(session, platform, cache=cache, progress=progress or Silent())
     elif reference.transport == "oci":

@@ -60,7 +60,7 @@ def read_base_rootfs(path: Path) -> BaseRootfs:
         raise BivyError(f"{path} is larger than {MOST_BYTES >> 20} MB", hint=_HINT)
     try:
         members = tar.read_members(_unpacked(content, str(path)), str(path))
-        return _base(Tree.of(_entries(members, str(path))), str(path))
+        return base_of(Tree.of(_entries(members, str(path))), str(path))
     except ApkError as fault:
         raise BivyError(str(fault), hint=fault.hint or _HINT) from None
     except BivyError as fault:
@@ -116,7 +116,16 @@ def _inside(name: str, where: str) -> str:
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
-def _base(tree: Tree, where: str) -> BaseRootfs:
+def base_of(tree: Tree, where: str) -> BaseRootfs:
+    """Return what a tree is as a base: that of an image, or of an archive.
+
+    Args:
+        tree: The tree.
+        where: What it is called in messages.
+
+    Raises:
+        BivyError: It is none of Alpine's, or what apk knows of it is damaged.
+    """
     installed = _text(tree, "lib/apk/db/installed", where)
     if installed is None:
         raise BivyError(f"{where} is not a root filesystem of Alpine's: it has no /lib/apk/db/installed")

@@ -14,7 +14,7 @@ import msgspec
 
 from bivy.arch import build_machine
 from bivy.build.toolchain import find_compiler
-from bivy.build.workshop import source_date_epoch
+from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
 from bivy.files import locked, scratch_folder, sha256_of, sweep, write_whole
 from bivy.musl.archives.sdist import read_sdist

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from bivy.build.workshop import source_date_epoch, tail
+from bivy.build.workshop import tail
+from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
 from bivy.files import locked, remove_folder, scratch_folder
 from bivy.run.certificates import TARGET, host_certificates

@@ -117,6 +117,24 @@ class Wheel:
         except UnreadableError as fault:
             raise BivyError(f"{self.where}: {quoted(path)} cannot be read: it is among the {fault}") from fault
 
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """Yield the content of a file, piece by piece; else as `read`."""
+        if path not in self._zip:
+            raise BivyError(f"{self.where} has no file {quoted(path)}")
+        digest = Digest(self._record.get(path))
+        try:
+            for chunk in self._zip.chunks(path, _NO_LIMIT):
+                digest.update(chunk)
+                yield chunk
+        except UnreadableError as fault:
+            raise BivyError(f"{self.where}: {quoted(path)} cannot be read: it is among the {fault}") from fault
+        self._compare(path, digest)
+
+    def digest(self, path: str) -> str:
+        """Return what RECORD says of a file's content, as RECORD writes it (``sha256=…``); empty where it says none."""
+        line = self._record.get(path)
+        return f"{line.algorithm}={line.digest}" if line and line.algorithm and line.digest else ""
+
     def binaries(self) -> Iterator[tuple[str, bytes]]:
         """Yield the path and the content of each ELF file, recognised by its first four bytes.
 

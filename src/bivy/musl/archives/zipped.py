@@ -77,11 +77,13 @@ class Member:
         path: Its path, with ``/`` between parts.
         size: Its size in bytes, as announced; only reading tells.
         compressed: How many bytes of the archive it takes, as announced.
+        executable: Whether it says that it may be executed.
     """
 
     path: str
     size: int
     compressed: int
+    executable: bool = False
 
 
 class _RefusedError(Exception):
@@ -122,7 +124,9 @@ class Zip:
         self._expect = getattr(file, "expect", None)
         self._left = min(bounds.total, _ALWAYS_READ + _USUAL_RATIO * file.seek(0, 2))
         self._infos = {info.filename: info for info in archive.infolist() if not info.filename.endswith("/")}
-        self.members = tuple(Member(path, info.file_size, info.compress_size) for path, info in self._infos.items())
+        self.members = tuple(
+            Member(path, info.file_size, info.compress_size, _executable(info)) for path, info in self._infos.items()
+        )
 
     def __contains__(self, path: str) -> bool:
         return path in self._infos
@@ -182,6 +186,11 @@ class Zip:
             self._expect(info.header_offset + _LOCAL_HEADER + len(info.orig_filename) + info.compress_size)
         with _translated():
             return self._archive.open(real)
+
+
+def _executable(info: zipfile.ZipInfo) -> bool:
+    mode = info.external_attr >> 16  # of Unix, as Info-ZIP writes it
+    return stat.S_ISREG(mode) and bool(mode & 0o111)
 
 
 def _read(file: IO[bytes], size: int) -> bytes:

@@ -1,0 +1,249 @@
+"""What an image of a project stands on: found, or built where there is none, and what has to be known of it."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from bivy.apk.entry import Entry, Kind
+from bivy.errors import BivyError, UsageError
+from bivy.files import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bivy.arch import Arch
+    from bivy.oci.image import Image
+    from bivy.progress import Progress
+    from bivy.rootfs.tree import Tree
+
+# Raised when other facts are read, so that those kept by an older bivy are not taken.
+GENERATION: Final = 2
+
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DATABASES: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
+_KEPT: Final = frozenset({"etc/passwd", "etc/group", "etc/os-release", "usr/lib/os-release", *_DATABASES})
+_MOST_KEPT: Final = 16 << 20
+
+
+class Package(msgspec.Struct, frozen=True):
+    """A package that the base's database has, as a list of the image's content names it."""
+
+    name: str
+    version: str
+    license: str = ""
+    origin: str = ""
+    arch: str = ""
+    checksum: str = ""
+
+
+class Base(msgspec.Struct, frozen=True):
+    """What is known of a base.
+
+    Attributes:
+        digest: Its manifest's digest.
+        python: The minor version of its Python, ``3.14``.
+        interpreter: Where its Python is, absolute, links followed.
+        prefix: The folder that its Python is below, without a leading ``/``: ``usr/local``.
+        musl: The version of its musl.
+        system: What its ``os-release`` calls it: ``alpine-3.22.1``; empty where it does not say.
+        folders: The paths of its folders, with their modes.
+        files: The paths of everything else, with what links lead to; empty for what is no link.
+        distributions: The Python distributions in it: by normalised name, the version.
+        packages: The packages in it.
+        passwd: Its ``/etc/passwd``.
+        group: Its ``/etc/group``.
+    """
+
+    digest: str
+    python: str
+    interpreter: str
+    prefix: str
+    musl: str
+    system: str
+    folders: dict[str, int]
+    files: dict[str, str]
+    distributions: dict[str, str]
+    packages: tuple[Package, ...]
+    passwd: str
+    group: str
+
+    @property
+    def site_packages(self) -> str:
+        """The folder that its Python finds distributions in, without a leading ``/``."""
+        return f"{self.prefix}/lib/python{self.python}/site-packages"
+
+
+def default_reference(python: str) -> str:
+    """Return the name of the base that bivy builds for a Python; empty is the default one's."""
+    if not python:
+        from bivy.images.definition import load_image
+
+        python = load_image("python").default
+    return f"python:{python}-alpine"
+
+
+def build_default(python: str, arch: Arch, *, cache: Path, output: Path, jobs: int, progress: Progress) -> None:
+    """Build bivy's own base into a layout, where it is not there yet.
+
+    Raises:
+        BivyError: It cannot be built.
+    """
+    from bivy.oci.layout import find_image
+
+    name = default_reference(python)
+    if find_image(output, name, arch.platform):
+        return
+    from bivy.compose.make import make_image
+    from bivy.compose.request import Request, Surroundings
+    from bivy.source.places import mirrors_told
+
+    progress.say(f"there is no {name} for {arch.platform} in {output} yet: it is built first")
+    make_image(Request(python, arch), Surroundings(cache, output, jobs, mirrors_told(())), progress)
+
+
+def read_base(image: Image, cache: Path) -> Base:
+    """Find out about a base; what was found out is kept in the cache.
+
+    Raises:
+        UsageError: It has no Python, or is not on musl.
+        BivyError: A layer of it is damaged.
+    """
+    place = cache / "app" / "bases" / f"{image.digest.removeprefix('sha256:')}-{GENERATION}"
+    try:
+        return msgspec.msgpack.decode(place.read_bytes(), type=Base)
+    except (OSError, msgspec.MsgspecError):
+        pass
+    base = _facts(image, scan(image))
+    write_whole(place, msgspec.msgpack.encode(base))
+    return base
+
+
+def scan(image: Image) -> Tree:
+    """Return what is in an image, without the content of files but for the few that tell of the others.
+
+    Raises:
+        BivyError: A layer is damaged.
+    """
+    from bivy.oci.layer import Changes, apply_changes, read_layer
+    from bivy.rootfs.tree import Tree
+
+    tree = Tree.of(())
+    for number, layer in enumerate(image.layers, 1):
+        where = f"layer {number} of the base"
+        try:
+            entries, removed, emptied = _scan_layer(read_layer(layer))
+        except (tarfile.TarError, EOFError, ValueError, OverflowError) as fault:
+            raise BivyError(f"{where} is damaged: {fault}", hint="build or copy the base again") from None
+        tree = apply_changes(tree, Changes(tuple(entries.values()), frozenset(removed), frozenset(emptied)))
+    return tree
+
+
+def _scan_layer(archive: bytes) -> tuple[dict[str, Entry], set[str], set[str]]:
+    from bivy.oci.layer import OPAQUE, WHITEOUT
+
+    entries: dict[str, Entry] = {}
+    removed: set[str] = set()
+    emptied: set[str] = set()
+    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:", encoding="utf-8") as opened:
+        for member in opened:
+            path = "/".join(part for part in member.name.split("/") if part not in ("", "."))
+            folder, _, name = path.rpartition("/")
+            if name == OPAQUE:
+                emptied.add(folder)
+            elif name.startswith(WHITEOUT):
+                removed.add(f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
+            elif path and (entry := _entry(opened, member, path)):
+                entries.pop(path, None)
+                entries[path] = entry
+    return entries, removed, emptied
+
+
+def _entry(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Entry | None:
+    mode = member.mode & 0o7777
+    if member.isdir():
+        return Entry(path, Kind.DIRECTORY, mode, member.uid, member.gid)
+    if member.issym():
+        return Entry(path, Kind.SYMLINK, mode, target=member.linkname)
+    if member.islnk():
+        # Another name of a file, which may be in a lower layer: to know that it is there is enough.
+        return Entry(path, Kind.FILE, mode)
+    if not member.isreg():
+        return None
+    content = b""
+    if (path in _KEPT or path.startswith("lib/ld-musl-")) and member.size <= _MOST_KEPT:
+        file = opened.extractfile(member)
+        content = file.read() if file and path in _KEPT else b""
+    return Entry(path, Kind.FILE, mode, content=content)
+
+
+def _facts(image: Image, tree: Tree) -> Base:
+    interpreter, python = _find_python(image, tree)
+    if not any(path.startswith(("lib/ld-musl-", "usr/lib/ld-musl-")) for path in tree.entries):
+        raise UsageError(
+            "the base is not on musl: it has no /lib/ld-musl-*.so.1",
+            hint="bivy app makes images on Alpine: name another with --base, or leave it out",
+        )
+    packages = tuple(_packages(tree))
+    prefix = interpreter.rsplit("/", 2)[0]
+    files = {path: entry.target for path, entry in tree.entries.items() if entry.kind is not Kind.DIRECTORY}
+    return Base(
+        digest=image.digest,
+        python=python,
+        interpreter=f"/{interpreter}",
+        prefix=prefix,
+        musl=next((each.version.split("-")[0] for each in packages if each.name == "musl"), ""),
+        system=_system((tree.read("etc/os-release") or b"").decode("utf-8", "replace")),
+        folders={path: entry.mode for path, entry in tree.entries.items() if entry.kind is Kind.DIRECTORY},
+        files=files,
+        distributions=_distributions(files, f"{prefix}/lib/python{python}/site-packages"),
+        packages=packages,
+        passwd=(tree.read("etc/passwd") or b"").decode("utf-8", "replace"),
+        group=(tree.read("etc/group") or b"").decode("utf-8", "replace"),
+    )
+
+
+def _system(text: str) -> str:
+    """Return what an ``os-release`` says it is (os-release(5))."""
+    words = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return "-".join(words[key].strip("\"'") for key in ("ID", "VERSION_ID") if words.get(key))
+
+
+def _find_python(image: Image, tree: Tree) -> tuple[str, str]:
+    """Return where the base's Python is and its minor version: what ``python3`` is along the image's PATH."""
+    path = next((each.removeprefix("PATH=") for each in image.config.env if each.startswith("PATH=")), _PATH)
+    for folder in path.split(":"):
+        for name in ("python3", "python"):
+            found = tree.resolve(f"{folder.strip('/')}/{name}")
+            version = re.fullmatch(r"python(3\.\d+)", found.path.rpartition("/")[2]) if found else None
+            if found and version and found.path.count("/") >= 2:
+                return found.path, version[1]
+    raise UsageError(
+        f"the base has no python3 in {path}", hint="name an image of Python's with --base, or leave it out"
+    )
+
+
+def _packages(tree: Tree) -> Iterator[Package]:
+    from bivy.apk.database import parse_installed
+
+    for place in _DATABASES:
+        content = tree.read(place)
+        if content is not None:
+            for each in parse_installed(content.decode("utf-8", "replace"), "the base"):
+                entry = each.entry
+                yield Package(entry.name, entry.version, entry.license, entry.origin, entry.arch, entry.checksum)
+            return
+
+
+def _distributions(files: dict[str, str], folder: str) -> dict[str, str]:
+    found = {}
+    for path in files:
+        match = re.fullmatch(rf"{re.escape(folder)}/([^/]+)-([^/-]+)\.dist-info/METADATA", path)
+        if match:
+            found[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2]
+    return found
