@@ -1,4 +1,4 @@
-"""What an image of a project stands on: found, or built where there is none, and what has to be known of it."""
+"""What has to be known of the image that a project's image stands on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bivy.arch import Arch
     from bivy.oci.image import Image
-    from bivy.progress import Progress
     from bivy.rootfs.tree import Tree
 
 # Raised when other facts are read, so that those kept by an older bivy are not taken.
@@ -77,34 +75,6 @@ class Base(msgspec.Struct, frozen=True):
     def site_packages(self) -> str:
         """The folder that its Python finds distributions in, without a leading ``/``."""
         return f"{self.prefix}/lib/python{self.python}/site-packages"
-
-
-def default_reference(python: str) -> str:
-    """Return the name of the base that bivy builds for a Python; empty is the default one's."""
-    if not python:
-        from bivy.images.definition import load_image
-
-        python = load_image("python").default
-    return f"python:{python}-alpine"
-
-
-def build_default(python: str, arch: Arch, *, cache: Path, output: Path, jobs: int, progress: Progress) -> None:
-    """Build bivy's own base into a layout, where it is not there yet.
-
-    Raises:
-        BivyError: It cannot be built.
-    """
-    from bivy.oci.layout import find_image
-
-    name = default_reference(python)
-    if find_image(output, name, arch.platform):
-        return
-    from bivy.compose.make import make_image
-    from bivy.compose.request import Request, Surroundings
-    from bivy.source.places import mirrors_told
-
-    progress.say(f"there is no {name} for {arch.platform} in {output} yet: it is built first")
-    make_image(Request(python, arch), Surroundings(cache, output, jobs, mirrors_told(())), progress)
 
 
 def read_base(image: Image, cache: Path) -> Base:

@@ -254,7 +254,7 @@ def _asking(on: _On, wish: Wish, cache: Path, jobs: int, progress: Progress) -> 
 
 
 def _reference(project: Project) -> str:
-    from bivy.app.base import default_reference
+    from bivy.compose.default import default_reference
 
     return project.options.base or default_reference(project.python)
 
@@ -344,8 +344,9 @@ def _stand_on(
     project: Project, arch: Arch, wish: Wish, stack: contextlib.ExitStack,
     *, cache: Path, jobs: int, progress: Progress,
 ) -> _On:  # fmt: skip
-    from bivy.app.base import build_default, read_base
+    from bivy.app.base import read_base
     from bivy.app.bytecode import find_compiler
+    from bivy.compose.default import build_default
     from bivy.oci.open import opened
     from bivy.run.unpacked import unpacked
 
@@ -370,8 +371,8 @@ def _version(image: Image | None) -> str:
 
 def _native(image: Image, base: Base, arch: Arch, layout: Path) -> Image | None:
     """Return an image with the base's Python that runs on this machine; bytecode is the same on all of them."""
-    from bivy.app.base import default_reference
     from bivy.arch import build_machine
+    from bivy.compose.default import default_reference
     from bivy.errors import BivyError
     from bivy.oci.layout import find_image, read_image
     from bivy.run.foreign import check_architecture

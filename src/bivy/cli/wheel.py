@@ -107,16 +107,15 @@ def command(
     compiler and no header gets into an image. The wheels are kept in bivy's cache, where bivy check and bivy app find
     them.
     """
-    from bivy.errors import UsageError
+    from bivy.compose.default import build_default, default_reference
     from bivy.files import cache_folder
-    from bivy.images.definition import load_image
     from bivy.musl.target import make_targets
     from bivy.oci.open import opened
     from bivy.wheels import Settings, build_wheels
     from bivy.wheels.packages import Repositories
 
     target = make_targets([python] if python else [], [arch] if arch else [], "")[0]
-    reference = base or f"{load_image('python').name}:{target.python}-alpine"
+    reference = base or default_reference(target.python)
     settings = Settings(
         repositories=Repositories(
             repositories, keys, allow_untrusted, offline=offline,
@@ -129,11 +128,9 @@ def command(
     cache = cache_folder()
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(watching(quiet=quiet, verbose=verbose))
-        try:
-            image = stack.enter_context(opened(reference, layout=layout, platform=target.arch.platform, cache=cache))
-        except UsageError as fault:
-            hint = fault.hint if base else f"bivy build {target.python} makes it; --base names another image"
-            raise UsageError(str(fault), hint=hint) from None
+        if not base:
+            build_default(target.python, target.arch, cache=cache, output=layout, jobs=jobs, progress=progress)
+        image = stack.enter_context(opened(reference, layout=layout, platform=target.arch.platform, cache=cache))
         built = build_wheels(
             requirements, target=target, base=image, cache=cache, progress=progress, packages=packages, output=output,
             deep=deep, settings=settings,
