@@ -212,7 +212,7 @@ def _make(
     from bivy.arch import build_machine, find_arch
 
     project = read_project(wish.where, wish.told)
-    for note in project.notes:
+    for note in (*project.notes, *([f"what it starts: {project.why}"] if project.why else ())):
         progress.say(note)
     arches = [find_arch(name) for name in project.options.architectures] or [build_machine()]
     if wish.lock:

@@ -66,12 +66,14 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Call
 @click.option("--offline", is_flag=True, help="Fetch nothing.")
 @click.option("--lock", is_flag=True, help="Write what is resolved to pylock.toml, which is obeyed from then on.")
 @click.option("--upgrade", is_flag=True, help="Resolve anew what was resolved before.")
+@click.option("--dockerfile", is_flag=True, help="Make no image; write the Dockerfile that makes much the same.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=lambda: len(os.sched_getaffinity(0)),
               help="How many processes work at once.  [default: one a core]")  # fmt: skip
 @json_option
 @volume_options
 def command(
     *, where: Path, output: Path, as_json: bool, quiet: bool, verbose: bool, destinations: tuple[str, ...],
+    dockerfile: bool,
     **flags: Any,  # noqa: ANN401 - one for each option
 ) -> None:  # fmt: skip
     """Make an image of the Python project in FOLDER, or of SCRIPT, into an OCI layout.
@@ -84,11 +86,22 @@ def command(
 
     jobs = flags.pop("jobs")
     own = {name: flags.pop(name) for name in _OWN}
+    if dockerfile:
+        _write_dockerfile(where, _told(flags))
+        return
     wish = Wish(where, output, _told(flags), **own)
     with watching(quiet=quiet, verbose=verbose) as progress:
         made = make_app(wish, cache=cache_folder(), jobs=jobs, progress=progress)
         pushed = [_push(made.name, output, each, progress) for each in destinations]
     _show(made, output, pushed, as_json=as_json)
+
+
+def _write_dockerfile(where: Path, told: dict[str, object]) -> None:
+    from bivy.app.dockerfile import save_dockerfile
+    from bivy.app.project import read_project
+
+    for path in save_dockerfile(read_project(where, told)):
+        click.echo(f"{path} was written")
 
 
 def _push(name: str, output: Path, destination: str, progress: Progress) -> str:
