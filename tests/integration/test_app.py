@@ -274,7 +274,8 @@ def test_what_was_pushed_is_sent_again_only_where_it_changed(project: Path, dist
     from tests.oci.registry.standin import stand_in
 
     with stand_in() as registry:
-        place = f"{registry.host}/team/service:1"
+        host = f"127.0.0.1:{registry.port}"
+        place = f"{host}/team/service:1"
         app(project, dist, "--push", place)
         assert len(registry.manifests) >= 2  # the image, and the list of what is in it
         registry.requests.clear()
@@ -282,7 +283,7 @@ def test_what_was_pushed_is_sent_again_only_where_it_changed(project: Path, dist
         made = app(project, dist, "--push", place)
         sent = [each for each in registry.requests if each.method == "PUT" and "/blobs/" in each.path]
         assert len(sent) <= 2  # the project's layer and the config
-        assert made["pushed"] == [f"{registry.host}/team/service@{digest_of(made)}"]
+        assert made["pushed"] == [f"{host}/team/service@{digest_of(made)}"]
 
 
 def test_alpine_packages_are_added_with_apk_s_database(project: Path, dist: Path) -> None:
