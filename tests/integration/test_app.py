@@ -270,6 +270,22 @@ def test_an_entrypoint_that_is_not_there_makes_no_image(project: Path, dist: Pat
     assert "broken:1" not in bivy("images", "--output", str(dist)).stdout
 
 
+def test_what_was_pushed_is_sent_again_only_where_it_changed(project: Path, dist: Path) -> None:
+    from tests.oci.registry.standin import stand_in
+
+    with stand_in() as registry:
+        host = f"127.0.0.1:{registry.port}"
+        place = f"{host}/team/service:1"
+        app(project, dist, "--push", place)
+        assert len(registry.manifests) >= 2  # the image, and the list of what is in it
+        registry.requests.clear()
+        (project / "main.py").write_text(SERVER + "# changed\n")
+        made = app(project, dist, "--push", place)
+        sent = [each for each in registry.requests if each.method == "PUT" and "/blobs/" in each.path]
+        assert len(sent) <= 2  # the project's layer and the config
+        assert made["pushed"] == [f"{host}/team/service@{digest_of(made)}"]
+
+
 def test_alpine_packages_are_added_with_apk_s_database(project: Path, dist: Path) -> None:
     app(project, dist, "--package", "bash", "--name", "with-bash:1")
     words = ("--entrypoint", "bash", "with-bash:1", "-c", "apk info -e bash && tail -n 1 /etc/passwd")

@@ -136,6 +136,13 @@ class LayerStore:
         write_whole(self._record(key), msgspec.json.encode(kept))
         return kept
 
+    def remove(self, key: str) -> None:
+        """Keep a layer no longer, whoever else may have made the same."""
+        kept = self.find(key)
+        if kept is not None:
+            self.blob(kept.digest).unlink(missing_ok=True)
+        self._record(key).unlink(missing_ok=True)
+
     def layer(self, kept: Kept) -> Layer:
         """Return a kept layer as an image has it."""
         blob = Blob(kept.digest, kept.size, self.blob(kept.digest), "bivy's cache")

@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from bivy.apk.entry import Entry, Kind
 from bivy.app import bytecode
 from bivy.app.bytecode import Module, compile_modules
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 # Raised when the same project comes to another layer.
 GENERATION: Final = 1
 
+# As many layers of a project are kept: who goes back and forth between a few branches has them all.
+_REMEMBERED: Final = 12
+
 
 def own_layer(
     project: Project, contents: Contents, at: Workplace, folders: Sequence[Item], wheel: Callable[[], Path]
@@ -44,7 +49,7 @@ def own_layer(
         BivyError: A file cannot be read, or no wheel can be made.
     """
     if project.kind is ProjectKind.PACKAGE:
-        return _installed(project, wheel(), at, folders)
+        return _remembered(project, at, *_installed(project, wheel(), at, folders))
     files = [(file.path, str(file.kind), file.mode, file.target, contents.digests.get(file.path, ""))
              for file in project.files]  # fmt: skip
     key = at.store.key_of("files", GENERATION, bytecode.GENERATION, at.base.python, at.compiles, files, _told(folders))
@@ -54,6 +59,22 @@ def own_layer(
         places = {f"{HOME[1:]}/{path}": _reader(project.root / path) for path in _modules(project.files)}
         items += compiled(places, {f"{HOME[1:]}/{path}": sha for path, sha in contents.digests.items()}, at)
         kept = at.store.make(key, items, at.base.folders, f"bivy app: {project.name}")
+    return _remembered(project, at, kept, key)
+
+
+def _remembered(project: Project, at: Workplace, kept: Kept, key: str) -> Kept:
+    """Remove from the cache what the project was long ago: each change of it leaves a layer behind."""
+    name = hashlib.sha256(f"{project.root} {project.name}".encode()).hexdigest()[:32]
+    place = at.cache / "app" / "layers" / "own" / f"{name}.json"
+    try:
+        keys = msgspec.json.decode(place.read_bytes(), type=list[str])
+    except (OSError, msgspec.MsgspecError):
+        keys = []
+    if not keys or keys[-1] != key:
+        keys = [*(each for each in keys if each != key), key]
+        for old in keys[:-_REMEMBERED]:
+            at.store.remove(old)
+        write_whole(place, msgspec.json.encode(keys[-_REMEMBERED:]))
     return kept
 
 
@@ -110,14 +131,14 @@ def compiled(places: Mapping[str, Callable[[], bytes]], digests: Mapping[str, st
     ]
 
 
-def _installed(project: Project, path: Path, at: Workplace, folders: Sequence[Item]) -> Kept:
+def _installed(project: Project, path: Path, at: Workplace, folders: Sequence[Item]) -> tuple[Kept, str]:
     from bivy.musl.archives.wheel import read_wheel
 
     key = at.store.key_of("wheel", GENERATION, INSTALLED, bytecode.GENERATION, at.base.digest, at.compiles,
                           path.name, sha256_of(path), _told(folders))  # fmt: skip
     kept = at.store.find(key)
     if kept is not None:
-        return kept
+        return kept, key
     with path.open("rb") as file:
         wheel = read_wheel(file, path.name, f"the wheel of {project.name}")
         sources = {place: member for member, place in sources_of(wheel, at.base).items()}
@@ -134,7 +155,7 @@ def _installed(project: Project, path: Path, at: Workplace, folders: Sequence[It
             if (compiled_place := bytecode_place(place, at.base.python)) in made
         }
         everything = [*folders, *install(wheel, at.base, Origin(requested=True), bytes_of)]
-        return at.store.make(key, everything, at.base.folders, f"bivy app: {project.name} {project.version}")
+        return at.store.make(key, everything, at.base.folders, f"bivy app: {project.name} {project.version}"), key
 
 
 def _member(wheel: Wheel, member: str) -> Callable[[], bytes]:

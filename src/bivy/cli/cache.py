@@ -19,6 +19,7 @@ PARTS = {
     "packages": "packages that were built",
     "images": "which image came from which inputs",
     "layers": "layers, compressed",
+    "app": "layers, bytecode and locks of projects",
     "alpine": "indexes and packages of Alpine's",
     "check": "what indexes and source archives say",
     "blobs": "what images in registries are made of",
