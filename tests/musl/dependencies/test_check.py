@@ -108,6 +108,7 @@ def test_a_source_archive_of_rust_needs_its_compiler(shelf: Shelf, ask: Callable
     found = verdict(ask("fast"), "fast")
     assert found.verdict is Verdict.COMPILE
     assert ("compiler", "rust") in {(need.kind, need.name) for need in found.needs}
+    assert "bivy wheel has no compiler for Rust" in found.advice[0]
 
 
 def test_a_source_archive_with_nothing_to_compile_is_source(shelf: Shelf, ask: Callable[..., Part]) -> None:

@@ -17,7 +17,7 @@ from bivy.musl.dependencies.lock import File, Lock, Locked, Origin, Reached, nor
 from bivy.musl.dependencies.resolve import NO_FILE, Missing, Resolution, resolve
 from bivy.musl.dependencies.settings import default_index
 from bivy.musl.dependencies.sources import Told, foresee, metadata_reader, told_by
-from bivy.musl.report import Distribution, Part, Problem, Verdict
+from bivy.musl.report import Distribution, Need, Part, Problem, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -340,7 +340,7 @@ class _Check:
         evidence = [*build.evidence, *_elsewhere_on_musl(package.files, target)]
         advice: list[str] = []
         if verdict is Verdict.COMPILE:
-            advice.append(f"Compile it once, outside the image: bivy wheel {package.name}=={package.version}")
+            advice.append(_how_to_compile(package, build.needs))
             nearest = None
             if package.origin is Origin.INDEX:
                 nearest = self._nearest(package.name, package.place, target, wheel=True)
@@ -368,6 +368,18 @@ class _Check:
 
 def _in_folder(package: Locked) -> bool:
     return package.origin is Origin.INDEX and "://" not in package.place
+
+
+def _how_to_compile(package: Locked, needs: Iterable[Need]) -> str:
+    # A source archive may have Fortran that its build leaves alone; not so Rust and Go.
+    compilers = {"rust": "cargo", "go": "go"}
+    wanted = [need.name for need in needs if need.kind == "compiler" and need.name in compilers]
+    if not wanted:
+        return f"Compile it once, outside the image: bivy wheel {package.name}=={package.version}"
+    return (
+        f"Compile it in a container of Alpine's with its package {compilers[wanted[0]]}, since bivy wheel has no "
+        f"compiler for {wanted[0].title()}, and name the wheel's folder with --find-links."
+    )
 
 
 def _wheels_in(folders: Iterable[Path]) -> dict[tuple[str, str], list[File]]:
