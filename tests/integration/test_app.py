@@ -51,6 +51,14 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 
 @pytest.fixture
+def dist(dist: Path, tmp_path: Path) -> Path:
+    """A layout of the test's own, so that no other test finds its images."""
+    own = tmp_path / "layout"
+    shutil.copytree(dist, own, copy_function=os.link)
+    return own
+
+
+@pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A service that needs a distribution, which is in a folder beside it."""
     wheel(tmp_path / "wheels", "greeting", "1.0", {"greeting.py": 'def text(): return "hello"\n'})

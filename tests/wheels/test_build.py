@@ -18,9 +18,11 @@ from installer.sources import WheelFile
 
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.sign import Signer, generate_key
+from bivy.arch import build_machine
 from bivy.errors import BivyError
 from bivy.oci.config import ImageConfig
 from bivy.oci.image import Image, make_image
+from bivy.oci.layout import find_image
 from bivy.progress import Silent
 from bivy.wheels import Built, Settings, State, build_wheels
 from bivy.wheels.packages import Repositories
@@ -435,8 +437,16 @@ def test_a_wheel_in_the_cache_counts_as_built_for_bivy_check(
     assert make("demo").state is State.KEPT
 
 
-def test_without_a_base_image_the_command_says_what_makes_one(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bivy", "wheel", "demo", "--layout", str(tmp_path / "none")]
+def test_a_base_image_that_is_named_and_not_there_is_a_wrong_question(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bivy", "wheel", "demo", "--base", "mine:1", "--layout", str(tmp_path / "none")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "bivy build 3.14" in done.stderr
+    assert "is not an OCI layout" in done.stderr
+
+
+def test_the_usual_base_image_is_made_where_it_is_not_there_yet(tmp_path: Path) -> None:
+    layout = tmp_path / "none"
+    command = [sys.executable, "-m", "bivy", "wheel", "--offline", "demo", "--layout", str(layout)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "it is built first" in done.stderr
+    assert find_image(layout, NAME, build_machine().platform)
