@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Outcome(enum.Enum):
@@ -32,6 +36,25 @@ class Progress(Protocol):
 
     def say(self, message: str) -> None:
         """Something worth one line that belongs to no task."""
+
+
+@contextlib.contextmanager
+def under_way(progress: Progress, key: str, *, total: int | None = None, detail: str = "") -> Iterator[None]:
+    """Tell a watcher that a task is under way for as long as the block runs, and whether that ended well.
+
+    Args:
+        progress: The watcher.
+        key: The task.
+        total: Its size in bytes, where it has one.
+        detail: For the person, where it ends well.
+    """
+    progress.begin(key, total=total)
+    try:
+        yield
+    except BaseException:
+        progress.end(key, Outcome.FAILED)
+        raise
+    progress.end(key, Outcome.DONE, detail)
 
 
 class Silent:

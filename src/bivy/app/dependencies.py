@@ -13,6 +13,7 @@ import msgspec
 from bivy.app.values import ProjectKind
 from bivy.errors import BivyError
 from bivy.files import write_whole
+from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -191,12 +192,7 @@ def resolve_project(project: Project, targets: tuple[Target, ...], asking: Askin
     path = project.root / project.dependencies
     if path.name.endswith(".lock") or path.name.startswith("pylock"):
         return read_lock(path, terms)
-    task = f"resolve {project.dependencies}"
-    asking.progress.begin(task)
-    from bivy.progress import Outcome
-
-    outcome = Outcome.FAILED
-    try:
+    with under_way(asking.progress, f"resolve {project.dependencies}"):
         if project.kind is ProjectKind.SCRIPT:
             resolution = ask_requirements(project.metadata.requires, terms)
         elif path.name == "pyproject.toml":
@@ -204,9 +200,6 @@ def resolve_project(project: Project, targets: tuple[Target, ...], asking: Askin
         else:
             resolution = ask_requirements_file(path, terms)
         _refuse_incomplete(resolution, targets[0], asking)
-        outcome = Outcome.DONE
-    finally:
-        asking.progress.end(task, outcome)
     return resolution
 
 

@@ -18,7 +18,7 @@ from bivy.app.install import Origin, bytecode_place, sources_of
 from bivy.app.layers import Item, Kept, LayerStore
 from bivy.errors import BivyError
 from bivy.files import write_whole
-from bivy.progress import Outcome
+from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -172,15 +172,9 @@ def _compile(pinned: Sequence[Pinned], files: Mapping[str, Path], at: Workplace)
         return {}
     several = "s" if len(missing) > 1 else ""
     task = f"compile {len(missing)} distribution{several} to bytecode"
-    at.progress.begin(task)
-    outcome = Outcome.FAILED
-    try:
-        with contextlib.ExitStack() as stack:
-            wanted = {packs[each.file]: _modules(each, files[each.file], at.base, stack) for each in missing}
-            write_packs(wanted, compiler, at.cache / "work")
-        outcome = Outcome.DONE
-    finally:
-        at.progress.end(task, outcome)
+    with under_way(at.progress, task), contextlib.ExitStack() as stack:
+        wanted = {packs[each.file]: _modules(each, files[each.file], at.base, stack) for each in missing}
+        write_packs(wanted, compiler, at.cache / "work")
     return packs
 
 
@@ -272,19 +266,13 @@ def _make(opened: Sequence[_Opened], at: Workplace) -> list[tuple[Kept, str]]:
 
 def _write(key: str, group: Sequence[_Opened], at: Workplace) -> Kept:
     title = _title([each.pinned for each in group])
-    task = f"layer {title}"
-    at.progress.begin(task)
-    outcome = Outcome.FAILED
-    try:
+    with under_way(at.progress, f"layer {title}"):
         items = [item for each in group for item in each.items]
         components = [_component(each) for each in group]
         kept = at.store.make(key, items, at.base.folders, f"bivy app: {title}", components)
         for each in group:
             for problem in each.wheel.problems:
                 at.progress.say(f"{problem.subject}: {problem.message}")
-        outcome = Outcome.DONE
-    finally:
-        at.progress.end(task, outcome)
     return kept
 
 

@@ -16,7 +16,7 @@ import msgspec
 from bivy.apk.entry import Kind
 from bivy.errors import BivyError
 from bivy.files import replacing, scratch_folder, write_whole
-from bivy.progress import Outcome
+from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -214,40 +214,34 @@ def _build(project: Project, folder: Path, cache: Path, progress: Progress) -> P
     """Have the backend make a wheel, in a copy of the project, so that nothing is left behind in it."""
     from uv import find_uv_bin
 
-    task = f"build a wheel of {project.name}"
-    progress.begin(task)
-    outcome = Outcome.FAILED
-    try:
-        with scratch_folder(cache / "work", "wheel-") as scratch:
-            root = project.root
-            if not (root / ".git").exists() or not _asks_git(project):
-                root = scratch / "project"
-                _copy(project, root)
-            out = scratch / "out"
-            command = [find_uv_bin(), "build", "--wheel", "--no-python-downloads", "--python", sys.executable,
-                       "--color", "never", "--out-dir", str(out), str(root)]  # fmt: skip
+    with under_way(progress, f"build a wheel of {project.name}"), scratch_folder(cache / "work", "wheel-") as scratch:
+        root = project.root
+        if not (root / ".git").exists() or not _asks_git(project):
+            root = scratch / "project"
+            _copy(project, root)
+        out = scratch / "out"
+        command = [find_uv_bin(), "build", "--wheel", "--no-python-downloads", "--python", sys.executable,
+                   "--color", "never", "--out-dir", str(out), str(root)]  # fmt: skip
+        try:
             done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False)
-            found = sorted(out.glob("*.whl")) if out.is_dir() else []
-            if done.returncode or len(found) != 1:
-                said = done.stderr.decode("utf-8", "replace").strip().replace(str(root), str(project.root))
-                raise BivyError(
-                    f"{project.name}: its build backend, {project.metadata.backend}, made no wheel of it:\n{said}",
-                    hint=f"uv build --wheel {project.root} shows the same",
-                )
-            if not found[0].name.endswith("-none-any.whl"):
-                raise BivyError(
-                    f"{project.name} has to be compiled: its wheel, {found[0].name}, is for this machine",
-                    hint=f"compile it for musl: bivy wheel {project.root}",
-                )
-            place = folder / found[0].name
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            shutil.move(found[0], place)
-        outcome = Outcome.DONE
-    except subprocess.TimeoutExpired:
-        raise BivyError(f"{project.name}: its build backend did not end within {_TIMEOUT:.0f} s") from None
-    finally:
-        progress.end(task, outcome)
+        except subprocess.TimeoutExpired:
+            raise BivyError(f"{project.name}: its build backend did not end within {_TIMEOUT:.0f} s") from None
+        found = sorted(out.glob("*.whl")) if out.is_dir() else []
+        if done.returncode or len(found) != 1:
+            said = done.stderr.decode("utf-8", "replace").strip().replace(str(root), str(project.root))
+            raise BivyError(
+                f"{project.name}: its build backend, {project.metadata.backend}, made no wheel of it:\n{said}",
+                hint=f"uv build --wheel {project.root} shows the same",
+            )
+        if not found[0].name.endswith("-none-any.whl"):
+            raise BivyError(
+                f"{project.name} has to be compiled: its wheel, {found[0].name}, is for this machine",
+                hint=f"compile it for musl: bivy wheel {project.root}",
+            )
+        place = folder / found[0].name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        shutil.move(found[0], place)
     return place
 
 

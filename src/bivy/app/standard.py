@@ -9,7 +9,7 @@ from bivy.app import bytecode
 from bivy.app.bytecode import Module, compile_modules
 from bivy.app.install import bytecode_place
 from bivy.app.layers import Item, Kept
-from bivy.progress import Outcome
+from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,10 +50,7 @@ def standard_layer(at: Workplace, version: str) -> Kept | None:
     compiler = at.compiler()
     if isinstance(compiler, str) or compiler.root is None or (compiler.version and compiler.version != version):
         return None
-    task = f"compile the standard library of Python {version or base.python}"
-    at.progress.begin(task)
-    outcome = Outcome.FAILED
-    try:
+    with under_way(at.progress, f"compile the standard library of Python {version or base.python}"):
         modules = [
             Module(path, _reader(compiler.root / path))
             for path in sorted(base.files)
@@ -64,11 +61,7 @@ def standard_layer(at: Workplace, version: str) -> Kept | None:
             Item.of(bytecode_place(module.place, base.python), content)
             for module, content in compile_modules([modules], compiler, at.cache / "work")
         ]
-        kept = at.store.make(key, items, base.folders, "bivy app: bytecode of the standard library")
-        outcome = Outcome.DONE
-    finally:
-        at.progress.end(task, outcome)
-    return kept
+        return at.store.make(key, items, base.folders, "bivy app: bytecode of the standard library")
 
 
 def _reader(path: Path) -> Callable[[], bytes]:

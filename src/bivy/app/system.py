@@ -13,7 +13,7 @@ from bivy.app.layers import Item, Kept, LayerStore
 from bivy.app.values import HOME, UNPRIVILEGED
 from bivy.errors import BivyError
 from bivy.files import sha256_of
-from bivy.progress import Outcome
+from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,18 +76,12 @@ def packages_layer(
     if kept is None:
         from bivy.app.packages import add_packages
 
-        task = f"add {', '.join(packages)}"
-        progress.begin(task)
-        outcome = Outcome.FAILED
-        try:
+        with under_way(progress, f"add {', '.join(packages)}"):
             added = add_packages(packages, image, arch, places, epoch=store.epoch, cache=cache, progress=progress)
             texts = {item.entry.path: item.entry.content.decode("utf-8", "replace") for item in added.items
                      if item.entry.path in ("etc/passwd", "etc/group")}  # fmt: skip
             told = _Packages(added.packages, texts.get("etc/passwd", ""), texts.get("etc/group", ""))
             kept = store.make(key, added.items, base.folders, f"bivy app: apk add {' '.join(sorted(packages))}", told)
-            outcome = Outcome.DONE
-        finally:
-            progress.end(task, outcome)
     return kept
 
 

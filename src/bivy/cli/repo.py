@@ -160,18 +160,11 @@ def keygen(*, name: str, output: Path | None, bits: int, as_json: bool, quiet: b
     NAME is whose they are, such as someone@example.org; the user's name unless told. The public one goes to
     /etc/apk/keys of those who trust the repository; the private one stays where it is.
     """
-    from bivy.progress import Outcome
+    from bivy.progress import under_way
     from bivy.repository.keys import keys_folder, new_key
 
-    with watching(quiet=quiet, verbose=verbose) as progress:
-        task = f"make a key of {bits} bits"
-        progress.begin(task)
-        outcome = Outcome.FAILED
-        try:
-            private, public = new_key(output or keys_folder(), name, bits=bits)
-            outcome = Outcome.DONE
-        finally:
-            progress.end(task, outcome)
+    with watching(quiet=quiet, verbose=verbose) as progress, under_way(progress, f"make a key of {bits} bits"):
+        private, public = new_key(output or keys_folder(), name, bits=bits)
     if as_json:
         print_json({"private": str(private), "public": str(public)})
         return

@@ -21,7 +21,7 @@ from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
 from bivy.files import write_whole
 from bivy.images.definition import load_image
-from bivy.progress import Outcome
+from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,16 +76,10 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         if image is not None:
             return Made(image, names, unchanged=True)
     packages = ingredients.packages()
-    task = f"compose {names[0]}"
-    progress.begin(task)
-    outcome = Outcome.FAILED
-    try:
+    with under_way(progress, f"compose {names[0]}"):
         image = compose(definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress)
         write_image(image, around.output, names)
         write_whole(receipt, msgspec.json.encode(_Receipt(image.digest)))
-        outcome = Outcome.DONE
-    finally:
-        progress.end(task, outcome)
     return Made(image, names, unchanged=False)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bivy.errors import BivyError, UsageError
 from bivy.oci.archive import write_docker
-from bivy.progress import Outcome
+from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from bivy.oci.image import Image
@@ -56,13 +56,8 @@ def load(image: Image, name: str, *, into: Engine | None, progress: Progress) ->
     if program is None:
         raise UsageError(f"{engine} is not installed, or not in PATH", hint=_other(engine))
     key = f"load into {engine}"
-    progress.begin(key, total=image.size)
-    try:
+    with under_way(progress, key, total=image.size, detail=f"{image.size / 1e6:.1f} MB"):
         said = _feed(program, engine, image, name, progress, key)
-    except BaseException:
-        progress.end(key, Outcome.FAILED)
-        raise
-    progress.end(key, Outcome.DONE, f"{image.size / 1e6:.1f} MB")
     return Loaded(engine, name, image.config_blob.digest, said)
 
 
