@@ -236,7 +236,8 @@ def _build(project: Project, folder: Path, cache: Path, progress: Progress) -> P
         if not found[0].name.endswith("-none-any.whl"):
             raise BivyError(
                 f"{project.name} has to be compiled: its wheel, {found[0].name}, is for this machine",
-                hint=f"compile it for musl: bivy wheel {project.root}",
+                hint=f"uv build --sdist {project.root} makes a source archive, bivy wheel a wheel for musl of that; "
+                "and bivy app makes an image of a project that requires it",
             )
         place = folder / found[0].name
         shutil.rmtree(folder, ignore_errors=True)
