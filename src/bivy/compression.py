@@ -37,13 +37,7 @@ def gzip_in_pieces(content: bytes, *, level: int = 10) -> bytes:
     How many cores there are decides nothing about the bytes. Whatever reads layers reads several members: images for
     lazy pulling (eStargz) have one for each file.
     """
-    pieces = [content[start : start + PIECE] for start in range(0, len(content), PIECE)]
-    cores = len(os.sched_getaffinity(0))
-    if len(pieces) < 2 or cores < 2:
-        return b"".join(gzip(piece, level=level) for piece in pieces or [b""])
-
-    with ThreadPoolExecutor(cores) as pool:
-        return b"".join(pool.map(lambda piece: _compress_elsewhere(piece, level), pieces))
+    return b"".join(gzip_stream((content,), level=level))
 
 
 def gzip_stream(chunks: Iterable[bytes], *, level: int = 10) -> Iterator[bytes]:
@@ -60,10 +54,11 @@ def gzip_stream(chunks: Iterable[bytes], *, level: int = 10) -> Iterator[bytes]:
         yield gzip(first, level=level)
         return
     cores = len(os.sched_getaffinity(0))
+    compress = _compress_elsewhere if cores > 1 else _compress
     with ThreadPoolExecutor(cores) as pool:
         running: deque[Future[bytes]] = deque()
         for piece in chain((first, second), pieces):
-            running.append(pool.submit(_compress_elsewhere, piece, level))
+            running.append(pool.submit(compress, piece, level))
             if len(running) > cores:
                 yield running.popleft().result()
         while running:
@@ -85,6 +80,10 @@ def _in_pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
             size += len(view)
     if size:
         yield b"".join(waiting)
+
+
+def _compress(piece: bytes, level: int) -> bytes:
+    return gzip(piece, level=level)
 
 
 def _compress_elsewhere(piece: bytes, level: int) -> bytes:
