@@ -13,6 +13,7 @@ import msgspec
 
 from bivy.apk.entry import Kind
 from bivy.errors import BivyError
+from bivy.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 # Folders that are never part of a project, in which much changes.
 _APART: Final = frozenset({".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__", ".tox", ".nox", ".cache"})
 _GIT: Final = ("HEAD", "packed-refs", "refs/heads", "refs/tags", "logs/HEAD")
-_MARKED: Final = frozenset({"pyvenv.cfg", "oci-layout", "CACHEDIR.TAG"})
+MARKED: Final = frozenset({"pyvenv.cfg", "oci-layout", "CACHEDIR.TAG"})
+"""Files that say of the folder they are in that it is no part of a project."""
 _MOST: Final = 20_000
 
 
@@ -69,17 +71,12 @@ def read_contents(project: Project, known: Mapping[str, Seen]) -> Contents:
             before = known.get(file.path)
             now = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
             same = before is not None and (before.size, before.modified, before.changed, before.inode) == now
-            digest = before.sha256 if before and same else _sha256(path)
+            digest = before.sha256 if before and same else sha256_of(path)
         except OSError as fault:
             raise BivyError(f"{path} cannot be read: {fault.strerror}") from None
         digests[file.path] = digest
         seen[file.path] = Seen(*now, digest)
     return Contents(digests, seen)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_settled(newest: int, now: int) -> bool:
@@ -137,7 +134,7 @@ def _everything(where: str) -> Iterator[tuple[str, os.stat_result | None]]:
         folder = waiting.pop()
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: entry.name)
-        if folder != where and any(entry.name in _MARKED for entry in entries):
+        if folder != where and any(entry.name in MARKED for entry in entries):
             continue
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):

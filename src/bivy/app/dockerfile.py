@@ -8,7 +8,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from bivy.app.files import MARKED, SECRETS, USUAL
+from bivy.app.contents import MARKED
+from bivy.app.files import SECRETS, USUAL
 from bivy.app.patterns import from_dockerignore, to_dockerignore
 from bivy.app.values import HOME, UNPRIVILEGED, ProjectKind, labels_of
 from bivy.errors import BivyError, UsageError

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bivy.apk.entry import Kind
+from bivy.app.contents import MARKED
 from bivy.app.patterns import from_dockerignore, make_patterns
 from bivy.app.values import ProjectFile
 from bivy.errors import BivyError
@@ -38,12 +39,6 @@ SECRETS: Final = (
 )  # fmt: skip
 """What usually holds secrets, which anyone who has an image could read in it."""
 _PRIVATE_KEY: Final = b"PRIVATE KEY-----"
-MARKED: Final = {
-    "pyvenv.cfg": "a virtual environment",
-    "oci-layout": "a layout of images",
-    "CACHEDIR.TAG": "a cache (https://bford.info/cachedir/)",
-}
-"""Files that say of the folder they are in that it is no part of a project."""
 
 
 @dataclass(frozen=True, slots=True)
