@@ -61,20 +61,12 @@ def run(image: Image, options: RunOptions, *, cache: Path) -> int:
         CommandNotExecutable: The command is not a program.
         UsageError: What is asked for makes no sense.
     """
-    check_architecture(image.config.platform)
-    bubblewrap = find_bubblewrap()
-    layered = bubblewrap is not None and can_overlay(bubblewrap, cache)
-    if bubblewrap is None or not layered:
-        reason = why_no_sandbox()
-        if bubblewrap is None or reason is not None:
-            raise BivyError(f"a container needs a sandbox, and there is none: {reason}", hint=sandbox_hint())
-    with contextlib.ExitStack() as stack:
-        root = unpacked(image, cache) if layered else stack.enter_context(throwaway(image, cache))
+    with opened_root(image, cache, "a container") as root:
         terminal = controlling_terminal()
         hostname = options.hostname or (
             socket.gethostname() if options.network == "host" else image.digest.removeprefix("sha256:")[:12]
         )
-        inside = Inside(root)
+        inside = Inside(root.folder)
         planned = plan(
             image.config,
             options,
@@ -83,8 +75,47 @@ def run(image: Image, options: RunOptions, *, cache: Path) -> int:
             hostname=hostname,
             terminal=terminal is not None,
         )
-        words = arguments(planned, options, inside, hostname=hostname, layered=layered)
-        return _start(bubblewrap, words, planned.argv, terminal)
+        words = arguments(planned, options, inside, hostname=hostname, layered=root.layered)
+        return _start(root.bubblewrap, words, planned.argv, terminal)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """An image's files on disk, for a sandbox to be made of.
+
+    Attributes:
+        folder: The folder that they are in.
+        layered: Whether what is written is laid over them, so that they stay as they are; else they are for one use.
+        bubblewrap: The program that makes sandboxes.
+    """
+
+    folder: Path
+    layered: bool
+    bubblewrap: Path
+
+
+@contextlib.contextmanager
+def opened_root(image: Image, cache: Path, purpose: str) -> Iterator[Root]:
+    """Unpack an image to run something in its files.
+
+    Args:
+        image: The image.
+        cache: The folder of what can be made again, where the image's files are kept.
+        purpose: What needs a sandbox, for the message: ``a container``.
+
+    Raises:
+        BivyError: No sandbox can be had here, the image does not run on this machine, or is damaged.
+    """
+    check_architecture(image.config.platform)
+    bubblewrap = find_bubblewrap()
+    layered = bubblewrap is not None and can_overlay(bubblewrap, cache)
+    if bubblewrap is None or not layered:
+        reason = why_no_sandbox()
+        if bubblewrap is None or reason is not None:
+            raise BivyError(f"{purpose} needs a sandbox, and there is none: {reason}", hint=sandbox_hint())
+    with contextlib.ExitStack() as stack:
+        folder = unpacked(image, cache) if layered else stack.enter_context(throwaway(image, cache))
+        yield Root(folder, layered, bubblewrap)
 
 
 @functools.cache

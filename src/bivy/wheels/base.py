@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Final
 from bivy.apk.database import parse_installed
 from bivy.elf import ElfError, is_elf, read_elf
 from bivy.errors import BivyError
-from bivy.run.container import can_overlay
-from bivy.run.foreign import check_architecture
+from bivy.run.container import opened_root
 from bivy.run.inside import Inside, read_text
-from bivy.run.unpacked import throwaway, unpacked
-from bivy.sandbox import Bind, Overlay, Sandbox, find_bubblewrap, sandbox_hint, why_no_sandbox
+from bivy.sandbox import Bind, Overlay, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,15 +101,8 @@ def opened_base(image: Image, target: Target, cache: Path) -> Iterator[Base]:
         BivyError: No sandbox can be had here, the image is for another architecture or Python, or has none, or its
             programs do not run on this machine.
     """
-    check_architecture(image.config.platform)
-    bubblewrap = find_bubblewrap()
-    layered = bubblewrap is not None and can_overlay(bubblewrap, cache)
-    if bubblewrap is None or not layered:
-        reason = why_no_sandbox()
-        if bubblewrap is None or reason is not None:
-            raise BivyError(f"compiling needs a sandbox, and there is none: {reason}", hint=sandbox_hint())
-    with contextlib.ExitStack() as stack:
-        root = unpacked(image, cache) if layered else stack.enter_context(throwaway(image, cache))
+    with opened_root(image, cache, "compiling") as opened:
+        root, layered, bubblewrap = opened.folder, opened.layered, opened.bubblewrap
         environment = dict(each.split("=", 1) for each in image.config.env if "=" in each)
         bare = Base(root, layered, bubblewrap, environment, "", "", False, {}, ())  # noqa: FBT003
         told = _ask_python(bare)
