@@ -13,6 +13,8 @@ from bivy.errors import UsageError
 if TYPE_CHECKING:
     import datetime as dt
 
+INSTALLED = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
+"""Where the database of installed packages is in a root: newer releases have all of /lib in /usr."""
 _FILE = Path(__file__).with_suffix(".toml")
 _KEYS = Path(__file__).parent / "recipes" / "alpine-keys" / "keys"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bivy.alpine import INSTALLED
 from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError, UsageError
 from bivy.files import write_whole
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 GENERATION: Final = 2
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_DATABASES: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
-_KEPT: Final = frozenset({"etc/passwd", "etc/group", "etc/os-release", "usr/lib/os-release", *_DATABASES})
+_KEPT: Final = frozenset({"etc/passwd", "etc/group", "etc/os-release", "usr/lib/os-release", *INSTALLED})
 _MOST_KEPT: Final = 16 << 20
 
 
@@ -186,7 +186,7 @@ def _system(text: str) -> str:
 
 def _find_python(image: Image, tree: Tree) -> tuple[str, str]:
     """Return where the base's Python is and its minor version: what ``python3`` is along the image's PATH."""
-    path = next((each.removeprefix("PATH=") for each in image.config.env if each.startswith("PATH=")), _PATH)
+    path = image.config.variables.get("PATH", _PATH)
     for folder in path.split(":"):
         for name in ("python3", "python"):
             found = tree.resolve(f"{folder.strip('/')}/{name}")
@@ -201,7 +201,7 @@ def _find_python(image: Image, tree: Tree) -> tuple[str, str]:
 def _packages(tree: Tree) -> Iterator[Package]:
     from bivy.apk.database import parse_installed
 
-    for place in _DATABASES:
+    for place in INSTALLED:
         content = tree.read(place)
         if content is not None:
             for each in parse_installed(content.decode("utf-8", "replace"), "the base"):

@@ -365,8 +365,7 @@ def _stand_on(
 
 def _version(image: Image | None) -> str:
     """Return the version of an image's Python in full, as images of Python's say it; empty where one does not."""
-    variables = image.config.env if image else ()
-    return next((each.partition("=")[2] for each in variables if each.startswith("PYTHON_VERSION=")), "")
+    return image.config.variables.get("PYTHON_VERSION", "") if image else ""
 
 
 def _native(image: Image, base: Base, arch: Arch, layout: Path) -> Image | None:

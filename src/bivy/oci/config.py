@@ -73,6 +73,11 @@ class ImageConfig:
         return f"{self.os}/{self.architecture}" + (f"/{self.variant}" if self.variant else "")
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The environment by name; what has no value is none."""
+        return dict(pair.split("=", 1) for pair in self.env if "=" in pair)
+
+    @property
     def created_by(self) -> tuple[str, ...]:
         """What made each layer, from the lowest; empty where the history does not say."""
         told = [step.created_by for step in self.history if not step.empty_layer][: len(self.diff_ids)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bivy.alpine import INSTALLED
 from bivy.apk.database import parse_installed
 from bivy.apk.entry import Kind
 from bivy.oci.layer import apply_changes, read_layer, read_tar
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bivy.oci.image import Image
-
-INSTALLED = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 
 
 @dataclass(frozen=True, slots=True)

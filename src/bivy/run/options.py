@@ -107,7 +107,7 @@ def plan(
     environment = {"PATH": PATH, "HOSTNAME": hostname}
     if terminal:
         environment["TERM"] = "xterm"
-    environment |= dict(pair.split("=", 1) for pair in config.env if "=" in pair)
+    environment |= config.variables
     for name, value in options.environment:
         if value is None:
             environment.pop(name, None)

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bivy.alpine import INSTALLED
 from bivy.apk.database import parse_installed
 from bivy.elf import ElfError, is_elf, read_elf
 from bivy.errors import BivyError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from bivy.oci.image import Image
 
 _LIBRARIES: Final = ("lib", "usr/lib", "usr/local/lib")
-_DATABASES: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 _PROBE: Final = """
 import json, os, sys, sysconfig
 print(json.dumps({
@@ -103,7 +103,7 @@ def opened_base(image: Image, target: Target, cache: Path) -> Iterator[Base]:
     """
     with opened_root(image, cache, "compiling") as opened:
         root, layered, bubblewrap = opened.folder, opened.layered, opened.bubblewrap
-        environment = dict(each.split("=", 1) for each in image.config.env if "=" in each)
+        environment = image.config.variables
         bare = Base(root, layered, bubblewrap, environment, "", "", False, {}, ())  # noqa: FBT003
         told = _ask_python(bare)
         if told["version"].rsplit(".", 1)[0] != target.python:
@@ -161,7 +161,7 @@ def libraries_below(root: Path) -> dict[str, Elf]:
 
 
 def _installed(root: Path) -> tuple[InstalledPackage, ...]:
-    for path in _DATABASES:
+    for path in INSTALLED:
         place = Inside(root).outside(f"/{path}")
         if place.is_file():
             return parse_installed(place.read_text("utf-8", "replace"), path)
