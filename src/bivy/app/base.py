@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from bivy.alpine import INSTALLED
-from bivy.apk.entry import Entry, Kind
-from bivy.errors import BivyError, UsageError
+from bivy.apk.entry import Kind
+from bivy.errors import UsageError
 from bivy.files import write_whole
 
 if TYPE_CHECKING:
@@ -100,56 +98,9 @@ def scan(image: Image) -> Tree:
     Raises:
         BivyError: A layer is damaged.
     """
-    from bivy.oci.layer import Changes, apply_changes, read_layer
-    from bivy.rootfs.tree import Tree
+    from bivy.oci.image import read_tree
 
-    tree = Tree.of(())
-    for number, layer in enumerate(image.layers, 1):
-        where = f"layer {number} of the base"
-        try:
-            entries, removed, emptied = _scan_layer(read_layer(layer))
-        except (tarfile.TarError, EOFError, ValueError, OverflowError) as fault:
-            raise BivyError(f"{where} is damaged: {fault}", hint="build or copy the base again") from None
-        tree = apply_changes(tree, Changes(tuple(entries.values()), frozenset(removed), frozenset(emptied)))
-    return tree
-
-
-def _scan_layer(archive: bytes) -> tuple[dict[str, Entry], set[str], set[str]]:
-    from bivy.oci.layer import OPAQUE, WHITEOUT
-
-    entries: dict[str, Entry] = {}
-    removed: set[str] = set()
-    emptied: set[str] = set()
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:", encoding="utf-8") as opened:
-        for member in opened:
-            path = "/".join(part for part in member.name.split("/") if part not in ("", "."))
-            folder, _, name = path.rpartition("/")
-            if name == OPAQUE:
-                emptied.add(folder)
-            elif name.startswith(WHITEOUT):
-                removed.add(f"{folder}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
-            elif path and (entry := _entry(opened, member, path)):
-                entries.pop(path, None)
-                entries[path] = entry
-    return entries, removed, emptied
-
-
-def _entry(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Entry | None:
-    mode = member.mode & 0o7777
-    if member.isdir():
-        return Entry(path, Kind.DIRECTORY, mode, member.uid, member.gid)
-    if member.issym():
-        return Entry(path, Kind.SYMLINK, mode, target=member.linkname)
-    if member.islnk():
-        # Another name of a file, which may be in a lower layer: to know that it is there is enough.
-        return Entry(path, Kind.FILE, mode)
-    if not member.isreg():
-        return None
-    content = b""
-    if (path in _KEPT or path.startswith("lib/ld-musl-")) and member.size <= _MOST_KEPT:
-        file = opened.extractfile(member)
-        content = file.read() if file and path in _KEPT else b""
-    return Entry(path, Kind.FILE, mode, content=content)
+    return read_tree(image, "the base", lambda path, size: path in _KEPT and size <= _MOST_KEPT)
 
 
 def _facts(image: Image, tree: Tree) -> Base:
@@ -161,7 +112,11 @@ def _facts(image: Image, tree: Tree) -> Base:
         )
     packages = tuple(_packages(tree))
     prefix = interpreter.rsplit("/", 2)[0]
-    files = {path: entry.target for path, entry in tree.entries.items() if entry.kind is not Kind.DIRECTORY}
+    files = {
+        path: entry.target if entry.kind is Kind.SYMLINK else ""
+        for path, entry in tree.entries.items()
+        if entry.kind is not Kind.DIRECTORY
+    }
     return Base(
         digest=image.digest,
         python=python,

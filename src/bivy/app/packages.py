@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bivy.oci.image import Image
     from bivy.progress import Progress
     from bivy.rootfs.base import BaseRootfs
-    from bivy.rootfs.tree import Tree
 
 # For how long an index is taken as it was fetched, in seconds.
 _INDEX_AGE: Final = 600
@@ -75,9 +74,10 @@ def add_packages(
     from bivy.apk.errors import ApkError
     from bivy.apk.solve.solver import solve
     from bivy.apk.solve.universe import Source, Universe
+    from bivy.oci.image import read_tree
     from bivy.rootfs.base import base_of
 
-    base = base_of(_tree(image), "the base")
+    base = base_of(read_tree(image, "the base"), "the base")
     own = _from_recipes(names, base, arch, places, cache, progress)
     installed = [each.installed for each in base.packages]
     known = {each.entry.name for each in own} | {each.entry.name for each in installed}
@@ -100,16 +100,6 @@ def add_packages(
 def _hint(places: Places) -> str:
     asked = ", ".join(places.repositories) or "the base's own repositories"
     return f"asked were {asked}; --repository names another, an address or a folder"
-
-
-def _tree(image: Image) -> Tree:
-    from bivy.oci.layer import apply_changes, read_layer, read_tar
-    from bivy.rootfs.tree import Tree
-
-    tree = Tree.of(())
-    for number, layer in enumerate(image.layers, 1):
-        tree = apply_changes(tree, read_tar(read_layer(layer), f"layer {number} of the base"))
-    return tree
 
 
 def _repositories(base: BaseRootfs, places: Places) -> list[Repository]:

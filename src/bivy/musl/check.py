@@ -33,7 +33,7 @@ from bivy.musl.installed import read_installed
 from bivy.musl.render.summary import spell_counts
 from bivy.musl.report import Part, Problem, Report
 from bivy.musl.subject import Kind, Subject, recognise
-from bivy.oci.inspect import inspect
+from bivy.oci.image import read_tree
 from bivy.oci.open import opened
 from bivy.progress import Outcome
 
@@ -201,7 +201,7 @@ class _Asking:
         for arch in dict.fromkeys(target.arch for target in self.question.targets):
             targets = [target for target in self.question.targets if target.arch == arch]
             with opened(reference, layout=self.question.layout, platform=arch.platform, cache=self.cache) as image:
-                part += check_tree(inspect(image).tree, targets=targets, where=reference)
+                part += check_tree(read_tree(image), targets=targets, where=reference)
         return part
 
     def _archive(self, path: Path, name: str, version: str, requires: Sequence[str]) -> Part:

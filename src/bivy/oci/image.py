@@ -10,7 +10,8 @@ from bivy.oci import media
 from bivy.oci.blob import Blob
 from bivy.oci.config import History, ImageConfig, canonical, format_config, parse_config
 from bivy.oci.documents import ManifestDocument, decode
-from bivy.oci.layer import Layer
+from bivy.oci.layer import Layer, apply_changes, read_layer, read_tar
+from bivy.rootfs.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,25 @@ class Image:
     def blobs(self) -> tuple[Blob, ...]:
         """All its bytes, in the order in which they may be written: what is referred to first."""
         return (*(layer.blob for layer in self.layers), self.config_blob, self.manifest)
+
+
+def read_tree(
+    image: Image, where: str = "the image", wanted: Callable[[str, int], bool] = lambda _path, _size: True
+) -> Tree:
+    """Return what is in an image, in the end.
+
+    Args:
+        image: The image.
+        where: What it is called, for messages.
+        wanted: Tells of a file, by its path and its size in bytes, whether its content is read; else it has none.
+
+    Raises:
+        BivyError: A layer is damaged, or does not fit those below it.
+    """
+    tree = Tree.of(())
+    for number, layer in enumerate(image.layers, 1):
+        tree = apply_changes(tree, read_tar(read_layer(layer), f"layer {number} of {where}", wanted))
+    return tree
 
 
 def make_image(config: ImageConfig, layers: Sequence[Layer], annotations: Mapping[str, str] | None = None) -> Image:

@@ -164,7 +164,7 @@ def write_tar(tree: Tree) -> bytes:
         raise BivyError(f"a layer cannot be made of the tree: {fault}") from None
 
 
-def read_tar(archive: bytes, where: str) -> Changes:
+def read_tar(archive: bytes, where: str, wanted: Callable[[str, int], bool] = lambda _path, _size: True) -> Changes:
     """Read a layer's archive.
 
     Device nodes, which a layer may have and a rootless container cannot, are passed over.
@@ -172,6 +172,7 @@ def read_tar(archive: bytes, where: str) -> Changes:
     Args:
         archive: The archive, not compressed.
         where: What it is called, for messages.
+        wanted: Tells of a file, by its path and its size in bytes, whether its content is read; else it has none.
 
     Raises:
         BivyError: The archive is damaged, or something in it has no place in a tree: an absolute path, ``..``, a
@@ -192,7 +193,7 @@ def read_tar(archive: bytes, where: str) -> Changes:
                     removed.add(_hidden(folder, name))
                 elif path and member.type not in _DEVICES:
                     entries.pop(path, None)
-                    entries[path] = _entry(opened, member, path)
+                    entries[path] = _entry(opened, member, path, wanted)
         # What is wrong within the layer is told here; a hard link may be to a file of a lower layer's.
         Tree.of(entry for entry in entries.values() if entry.kind is not Kind.HARDLINK or entry.target in entries)
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as fault:
@@ -237,12 +238,12 @@ def _hidden(folder: str, name: str) -> str:
     return posixpath.join(folder, hidden)
 
 
-def _entry(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Entry:
+def _entry(opened: tarfile.TarFile, member: tarfile.TarInfo, path: str, wanted: Callable[[str, int], bool]) -> Entry:
     if member.type not in _KINDS or member.issparse() or member.size < 0:
         raise BivyError(f"/{path} is of a kind, {member.type!r}, that a layer should not have")
     kind = _KINDS[member.type]
     content, target = b"", ""
-    if kind is Kind.FILE:
+    if kind is Kind.FILE and wanted(path, member.size):
         file = opened.extractfile(member)
         content = file.read() if file else b""
     elif kind is Kind.HARDLINK:
