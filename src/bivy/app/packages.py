@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bivy.apk.entry import Kind
 from bivy.app.base import Package
@@ -12,7 +11,8 @@ from bivy.app.layers import Item
 from bivy.errors import BivyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from bivy.apk.database import Recorded
     from bivy.apk.entry import Entry
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
     from bivy.apk.fetch.repository import Repository
     from bivy.apk.package import Package as Opened
     from bivy.apk.sign import PublicKey
-    from bivy.apk.solve.universe import Candidate, LocalPackage
+    from bivy.apk.solve.universe import LocalPackage
     from bivy.arch import Arch
     from bivy.oci.image import Image
     from bivy.progress import Progress
     from bivy.rootfs.base import BaseRootfs
-
-# For how long an index is taken as it was fetched, in seconds.
-_INDEX_AGE: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +71,7 @@ def add_packages(
     from bivy.apk.errors import ApkError
     from bivy.apk.solve.solver import solve
     from bivy.apk.solve.universe import Source, Universe
+    from bivy.compose.repositories import fetch_chosen
     from bivy.oci.image import read_tree
     from bivy.rootfs.base import base_of
 
@@ -89,7 +87,7 @@ def add_packages(
             indexes = [each for each in client.open_indexes(repositories) if not each.fault]
             sources = [Source(index.text, where=index.url) for index in indexes]
             chosen = [each.new for each in solve(Universe(sources, installed, own), world).changes if each.new]
-            found = [_fetch(each, client, [index.repository for index in indexes]) for each in chosen]
+            found = [fetch_chosen(each, client, [index.repository for index in indexes]) for each in chosen]
     except ApkError as fault:
         raise BivyError(
             f"{', '.join(names)} cannot be added to the base: {fault}", hint=fault.hint or _hint(places)
@@ -113,34 +111,23 @@ def _repositories(base: BaseRootfs, places: Places) -> list[Repository]:
 
 
 def _client(base: BaseRootfs, arch: Arch, places: Places, cache: Path, progress: Progress) -> Client:
-    from bivy.apk.fetch.cache import Cache
-    from bivy.apk.fetch.client import Client
+    from bivy.apk.keys import load_keys
+    from bivy.compose.repositories import open_client, trusted_keys
 
-    kept = cache / "alpine"
-    kept.mkdir(parents=True, exist_ok=True)
-    return Client(
-        arch.name, _keys(base, arch, places), keys_folder=str(places.keys or ""), cache=Cache(str(kept)),
-        max_age=_INDEX_AGE, network=not places.offline, say=progress.say,
+    keys = load_keys(places.keys) if places.keys else trusted_keys(_own_keys(base), arch.name, places.repositories)
+    return open_client(
+        arch.name, keys, folder=places.keys, cache=cache, progress=progress, network=not places.offline
     )  # fmt: skip
 
 
-def _keys(base: BaseRootfs, arch: Arch, places: Places) -> Mapping[str, PublicKey]:
-    from bivy.alpine import default_keys
-    from bivy.apk.fetch.repository import local_path
-    from bivy.apk.keys import load_keys
+def _own_keys(base: BaseRootfs) -> dict[str, PublicKey]:
     from bivy.apk.sign import parse_public_key
 
-    if places.keys:
-        return load_keys(places.keys)
-    found = {**load_keys(default_keys(arch.name))}
-    for path, entry in base.tree.entries.items():
-        if path.startswith("etc/apk/keys/") and entry.kind is Kind.FILE:
-            found[path.rpartition("/")[2]] = parse_public_key(entry.content.decode("ascii", "replace"))
-    for place in places.repositories:
-        # Who names a folder of their own trusts what is in it: bivy repo build puts the key there.
-        if folder := local_path(place):
-            found |= load_keys(Path(folder))
-    return found
+    return {
+        path.rpartition("/")[2]: parse_public_key(entry.content.decode("ascii", "replace"))
+        for path, entry in base.tree.entries.items()
+        if path.startswith("etc/apk/keys/") and entry.kind is Kind.FILE
+    }
 
 
 def _from_recipes(
@@ -164,16 +151,6 @@ def _from_recipes(
     nodes = plan([recipes.providing(name) or name for name in wanted], arch, recipes)
     built = build(nodes, cache=cache, jobs=places.jobs, mirrors=mirrors_told(()), progress=progress)
     return [LocalPackage(index_entry(read_info(path)), str(path)) for paths in built.values() for path in paths]
-
-
-def _fetch(new: Candidate, client: Client, repositories: Sequence[Repository]) -> Opened:
-    from bivy.apk.package import read_package
-
-    entry = new.entry
-    if new.local and new.local.path:
-        return read_package(Path(new.local.path))
-    content = client.fetch_package(entry, [repositories[number] for number in new.repositories])
-    return read_package(content, where=f"{entry.name}-{entry.version}.apk")
 
 
 def _install(

@@ -9,8 +9,6 @@ from bivy.alpine import default_keys
 from bivy.apk.dependency import parse_dependency
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.errors import ApkError
-from bivy.apk.fetch.cache import Cache
-from bivy.apk.fetch.client import Client
 from bivy.apk.fetch.repository import Repository
 from bivy.apk.index import IndexEntry, index_entry
 from bivy.apk.keys import load_keys
@@ -19,6 +17,7 @@ from bivy.apk.solve.solver import solve
 from bivy.apk.solve.universe import LocalPackage, Source, Universe
 from bivy.build.builder import build
 from bivy.compose.lock import Lock, LockedPackage, read_lock, write_lock
+from bivy.compose.repositories import open_client
 from bivy.compose.request import Ingredients
 from bivy.errors import BivyError
 from bivy.files import sha256_of
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from bivy.apk.fetch.client import Client
     from bivy.apk.package import Package
     from bivy.apk.sign import PublicKey
     from bivy.build.graph import Node
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from bivy.images.definition import ImageDefinition
     from bivy.progress import Progress
     from bivy.rootfs.base import BaseRootfs
-
-# For how long an index is taken as it was fetched, in seconds: who builds twice means the same.
-_INDEX_AGE = 600
 
 
 def from_alpine(
@@ -110,11 +107,7 @@ def _keys(request: Request, alpine: AlpineRequest) -> tuple[Path, Mapping[str, P
 
 def _client(request: Request, alpine: AlpineRequest, cache: Path, progress: Progress) -> Client:
     folder, keys = _keys(request, alpine)
-    kept = cache / "alpine"
-    kept.mkdir(parents=True, exist_ok=True)
-    return Client(
-        request.arch.name, keys, keys_folder=str(folder), cache=Cache(str(kept)), max_age=_INDEX_AGE, say=progress.say
-    )
+    return open_client(request.arch.name, keys, folder=folder, cache=cache, progress=progress)
 
 
 def _mirrors(alpine: AlpineRequest, repository: str) -> list[Repository]:

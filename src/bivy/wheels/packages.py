@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bivy.alpine import default_keys
 from bivy.apk.dependency import name_of, parse_dependency
 from bivy.apk.errors import ApkError
-from bivy.apk.fetch.cache import Cache
-from bivy.apk.fetch.client import Client
-from bivy.apk.fetch.repository import Repository, local_path, parse_repository, printable, read_repositories
+from bivy.apk.fetch.repository import Repository, parse_repository, printable, read_repositories
 from bivy.apk.index import index_entry
 from bivy.apk.keys import FOLDER, load_keys
-from bivy.apk.package import extract, read_info, read_package
+from bivy.apk.package import extract, read_info
 from bivy.apk.solve.solver import solve
 from bivy.apk.solve.universe import LocalPackage, Source, Universe
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
 from bivy.build.store import Store
+from bivy.compose.repositories import fetch_chosen, open_client, trusted_keys
 from bivy.errors import BivyError
 from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.source.places import Mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from bivy.apk.sign import PublicKey
+    from bivy.apk.fetch.client import Client
     from bivy.apk.solve.universe import Candidate
     from bivy.arch import Arch
     from bivy.build.graph import Node
@@ -36,8 +34,6 @@ if TYPE_CHECKING:
 
 IN_COMPILER: Final = ("linux-headers", "musl-dev", "libc-dev", "gcc", "g++", "build-base", "pkgconf", "pkgconfig")
 """Packages of Alpine's that builds are said to need, and whose place the compiler and a wheel take."""
-_INDEX_AGE: Final = 600
-"""Seconds for which an index is taken as it was fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,50 +152,21 @@ def _repositories(base: Base, around: Repositories) -> list[Repository]:
 
 
 def _client(base: Base, arch: Arch, around: Repositories, cache: Path, progress: Progress) -> Client:
-    kept = cache / "alpine"
-    kept.mkdir(parents=True, exist_ok=True)
     try:
-        keys = _keys(base, arch, around, progress)
+        if around.keys:
+            keys = load_keys(around.keys, progress.say)
+        else:
+            keys = trusted_keys(load_keys(base.root / FOLDER), arch.name, around.places)
     except ApkError as fault:
         raise BivyError(str(fault), hint=fault.hint) from None
-    return Client(
-        arch.name, keys, keys_folder=str(around.keys or ""), allow_untrusted=around.allow_untrusted,
-        cache=Cache(str(kept)), max_age=_INDEX_AGE, network=not around.offline, say=progress.say,
+    return open_client(
+        arch.name, keys, folder=around.keys, cache=cache, progress=progress, network=not around.offline,
+        allow_untrusted=around.allow_untrusted,
     )  # fmt: skip
 
 
-def _keys(base: Base, arch: Arch, around: Repositories, progress: Progress) -> Mapping[str, PublicKey]:
-    """Return the keys to trust: those named, else the image's, Alpine's, and those that folders bring along."""
-    if around.keys:
-        return load_keys(around.keys, progress.say)
-    found = {**load_keys(base.root / FOLDER), **load_keys(default_keys(arch.name))}
-    for place in around.places:
-        folder = local_path(place)
-        if folder:
-            # Who names a folder of their own trusts what is in it: bivy repo build puts the key there.
-            found |= {name: key for name, key in _published(folder).items() if name not in found}
-    return found
-
-
-def _published(folder: str) -> dict[str, PublicKey]:
-    from bivy.apk.sign import parse_public_key
-
-    keys = {}
-    for path in sorted(Path(folder).glob("*.rsa.pub")):
-        try:
-            keys[path.name] = parse_public_key(path.read_text("ascii"))
-        except (OSError, UnicodeDecodeError, ApkError):
-            continue
-    return keys
-
-
 def _unpack(new: Candidate, folder: Path, client: Client, repositories: Sequence[Repository]) -> Added:
-    entry = new.entry
-    if new.local and new.local.path:
-        package = read_package(Path(new.local.path))
-    else:
-        places = [repositories[number] for number in new.repositories]
-        package = read_package(client.fetch_package(entry, places), where=f"{entry.name}-{entry.version}.apk")
+    entry, package = new.entry, fetch_chosen(new, client, repositories)
     extract(package, folder)
     return Added(entry.name, entry.version, entry.license, frozenset(each.path for each in package.entries))
 
