@@ -20,7 +20,7 @@ from bivy.files import locked, remove_folder, scratch_folder
 from bivy.sandbox import Bind, Sandbox, find_bubblewrap, why_no_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bivy.build.jobserver import Jobserver
     from bivy.build.toolchain import Toolchain
@@ -179,28 +179,48 @@ def _compiled_runtime(workshop: Workshop, cache: Path) -> Path:
     so that no build can change what another one sees.
     """
     toolchain = workshop.toolchain
-    seed = cache / "runtime" / f"{toolchain.digest[:16]}-{toolchain.target.name}-{toolchain.machine.name}"
+
+    def compile_trial(trial: Path, log: IO[bytes]) -> int:
+        shop = Workshop(trial, workshop.recipe, toolchain, workshop.sandboxed, workshop.children, None)
+        for name in ("src", "out", "sysroot", "tools", "zig-cache"):
+            (trial / name).mkdir()
+        write_programs(toolchain, trial / "bin")
+        (trial / "src" / "trial.c").write_text("int main(void) { return 0; }\n")
+        script = "cc -O2 trial.c -o trial && cc -O2 -fPIC -shared trial.c -o trial.so && build-cc -O2 trial.c -o b"
+        return shop.run(["sh", "-e", "-c", script], {}, shop.inside("src"), log)
+
+    name = f"{toolchain.digest[:16]}-{toolchain.target.name}-{toolchain.machine.name}"
+    return kept_runtime(cache, name, toolchain, compile_trial)
+
+
+def kept_runtime(cache: Path, name: str, toolchain: Toolchain, compile_trial: Callable[[Path, IO[bytes]], int]) -> Path:
+    """Return a compiler's cache that holds the runtimes of a target, made once by compiling something.
+
+    Args:
+        cache: bivy's cache folder.
+        name: What it is kept under: all that decides what is compiled.
+        toolchain: The compiler.
+        compile_trial: Compiles something that is linked with the runtimes, in a folder that it is given, and with
+            ``zig-cache`` in it as the compiler's cache; its output goes to the log. Returns the exit status.
+
+    Raises:
+        BivyError: The compiler does not work here.
+    """
+    seed = cache / "runtime" / name
     with locked(seed.with_suffix(".lock")):
         if seed.is_dir():
             return seed
         with scratch_folder(cache / "runtime", ".new-") as scratch:
-            trial = scratch / "work"
+            trial, log = scratch / "work", scratch / "log"
             trial.mkdir()
-            shop = Workshop(trial, workshop.recipe, toolchain, workshop.sandboxed, workshop.children, None)
-            for name in ("src", "out", "sysroot", "tools", "zig-cache"):
-                (trial / name).mkdir()
-            write_programs(toolchain, trial / "bin")
-            (trial / "src" / "trial.c").write_text("int main(void) { return 0; }\n")
-            script = "cc -O2 trial.c -o trial && cc -O2 -fPIC -shared trial.c -o trial.so && build-cc -O2 trial.c -o b"
-            log = scratch / "log"
             with log.open("wb") as file:
-                status = shop.run(["sh", "-e", "-c", script], {}, shop.inside("src"), file)
+                status = compile_trial(trial, file)
             if status:
                 raise BivyError(
                     f"the compiler cannot link for {toolchain.target.name}:\n{tail(log)}",
                     hint="is the disk full, or the ziglang wheel damaged?",
                 )
-            # What it has parsed of its own library is three quarters of it, and of no use once the runtime is there.
+            # What it has parsed of its own library is most of it, and of no use once the runtime is there.
             remove_folder(trial / "zig-cache" / "z")
             (trial / "zig-cache").rename(seed)
     return seed

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from bivy.build.workshop import tail
+from bivy.build.workshop import kept_runtime
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
-from bivy.files import locked, remove_folder, scratch_folder
 from bivy.run.certificates import TARGET, host_certificates
 from bivy.sandbox import Bind
 from bivy.wheels import inside
@@ -213,22 +212,10 @@ def compiled_runtime(base: Base, toolchain: Toolchain, cache: Path) -> Path:
     Raises:
         BivyError: The compiler does not work here.
     """
-    seed = cache / "runtime" / f"wheels-{digest_of(toolchain)[:16]}-{toolchain.target.name}"
-    with locked(seed.with_suffix(".lock")):
-        if seed.is_dir():
-            return seed
-        with scratch_folder(cache / "runtime", ".new-") as scratch:
-            prepare(scratch, toolchain, base, None)
-            (scratch / "src").mkdir()
-            log = scratch / "log"
-            with log.open("wb") as file:
-                status = Workshop(scratch, base, toolchain).run(["/bin/sh", "-c", _TRIAL], file)
-            if status:
-                raise BivyError(
-                    f"the compiler cannot link for {toolchain.target.name}:\n{tail(log)}",
-                    hint="is the disk full, or the ziglang wheel damaged?",
-                )
-            # What it has parsed of its own library is large, and of no use once the runtime is there.
-            remove_folder(scratch / "zig-cache" / "z")
-            (scratch / "zig-cache").rename(seed)
-    return seed
+
+    def compile_trial(trial: Path, log: IO[bytes]) -> int:
+        prepare(trial, toolchain, base, None)
+        (trial / "src").mkdir()
+        return Workshop(trial, base, toolchain).run(["/bin/sh", "-c", _TRIAL], log)
+
+    return kept_runtime(cache, f"wheels-{digest_of(toolchain)[:16]}-{toolchain.target.name}", toolchain, compile_trial)
