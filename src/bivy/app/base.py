@@ -11,6 +11,7 @@ from bivy.alpine import INSTALLED
 from bivy.apk.entry import Kind
 from bivy.errors import UsageError
 from bivy.files import write_whole
+from bivy.musl.archives.standards import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,5 +171,5 @@ def _distributions(files: dict[str, str], folder: str) -> dict[str, str]:
     for path in files:
         match = re.fullmatch(rf"{re.escape(folder)}/([^/]+)-([^/-]+)\.dist-info/METADATA", path)
         if match:
-            found[re.sub(r"[-_.]+", "-", match[1]).lower()] = match[2]
+            found[normalised(match[1])] = match[2]
     return found

@@ -13,6 +13,7 @@ import msgspec
 from bivy.app.values import ProjectKind
 from bivy.errors import BivyError
 from bivy.files import write_whole
+from bivy.musl.archives.standards import normalised
 from bivy.progress import under_way
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def resolve_project(project: Project, targets: tuple[Target, ...], asking: Askin
     from bivy.musl.dependencies.uvlock import Wanted
 
     options = project.options
-    wanted = Wanted(frozenset(map(_normalised, options.extras)), frozenset(map(_normalised, options.groups)))
+    wanted = Wanted(frozenset(map(normalised, options.extras)), frozenset(map(normalised, options.groups)))
     terms = Terms(targets, asking.cache, asking.wheels, asking.offline, wanted, index=asking.index)
     path = project.root / project.dependencies
     if path.name.endswith(".lock") or path.name.startswith("pylock"):
@@ -244,8 +245,8 @@ def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str
             continue
         if requirement.marker and not requirement.marker.evaluate({**target.markers, "extra": ""}):
             continue
-        name = _normalised(requirement.name)
-        if name == _normalised(project.name):
+        name = normalised(requirement.name)
+        if name == normalised(project.name):
             continue
         found = versions.get(name)
         fits = found and any(not each or requirement.specifier.contains(each, prereleases=True) for each in found)
@@ -291,7 +292,7 @@ def _hashes(project: Project) -> dict[str, frozenset[str]]:
             name = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line)
             digests = re.findall(r"--hash[=\s]sha256:([0-9a-fA-F]{64})", line)
             if name and digests:
-                found.setdefault(_normalised(name[1]), set()).update(each.lower() for each in digests)
+                found.setdefault(normalised(name[1]), set()).update(each.lower() for each in digests)
     return {name: frozenset(digests) for name, digests in found.items()}
 
 
@@ -352,7 +353,3 @@ def _build(
         f"{words} {'has' if len(needed) == 1 else 'have'} no wheel for {target}",
         hint=f"compile it once, outside the image: bivy wheel {words}",
     )
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

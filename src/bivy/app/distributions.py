@@ -18,6 +18,7 @@ from bivy.app.install import Origin, bytecode_place, sources_of
 from bivy.app.layers import Item, Kept, LayerStore
 from bivy.errors import BivyError
 from bivy.files import write_whole
+from bivy.musl.archives.standards import normalised
 from bivy.progress import under_way
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def _hiding(name: str, items: Sequence[Item], base: Base) -> Iterator[Item]:
     for folder in base.folders:
         parent, _, last = folder.rpartition("/")
         match = re.fullmatch(r"(.+)-[^-]+\.dist-info", last)
-        if parent == base.site_packages and match and re.sub(r"[-_.]+", "-", match[1]).lower() == name:
+        if parent == base.site_packages and match and normalised(match[1]) == name:
             if all(not item.entry.path.startswith(f"{folder}/") for item in items):
                 yield Item.of(f"{parent}/{WHITEOUT}{last}", b"")
             else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bivy.app.values import Metadata
+from bivy.musl.archives.standards import LEGACY_BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from bivy.errors import UsageError
 
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_LEGACY: Final = "setuptools.build_meta:__legacy__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class _Reading:
     def backend(self) -> str:
         """Return the build backend; setuptools where there is a table for one that names none (PEP 517)."""
         table = self.table("build-system")
-        return self.text(table, "build-system", "build-backend") or (_LEGACY if table else "")
+        return self.text(table, "build-system", "build-backend") or (LEGACY_BACKEND if table else "")
 
     def wrong(self, key: str, kind: str) -> UsageError:
         return self.document.refuse(key, f"{key} has to be {kind}")

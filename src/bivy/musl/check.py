@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bivy.errors import BivyError
 from bivy.musl.archives.sdist import read_sdist
+from bivy.musl.archives.standards import normalised
 from bivy.musl.archives.wheel import open_wheel
 from bivy.musl.binaries import check_binaries, check_folder, check_tree
 from bivy.musl.code import check_code
@@ -27,7 +28,7 @@ from bivy.musl.dependencies import (
     check_distributions,
     read_lock,
 )
-from bivy.musl.dependencies.lock import Edge, File, Locked, Origin, normalised
+from bivy.musl.dependencies.lock import Edge, File, Locked, Origin
 from bivy.musl.dependencies.wheels import check_wheels
 from bivy.musl.installed import read_installed
 from bivy.musl.render.summary import spell_counts

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bivy.errors import UsageError
+from bivy.musl.archives.standards import ENDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ARCHIVES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
-"""How source archives end."""
 PROJECT_FILES = ("pyproject.toml", "uv.lock", "pylock.toml", "setup.py", "setup.cfg", "requirements.txt")
 """Files, any of which makes a folder a project's."""
 IMAGE_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker://")
@@ -72,7 +71,7 @@ def _recognise(text: str) -> Subject:
     if path.exists():
         return Subject(text, _file(path), path)
     if "@" not in text and (
-        text.startswith((".", "/", "~")) or text.endswith(("/", ".whl", *ARCHIVES, ".txt", ".lock", ".toml", ".py"))
+        text.startswith((".", "/", "~")) or text.endswith(("/", ".whl", *ENDINGS, ".txt", ".lock", ".toml", ".py"))
     ):
         raise UsageError(f"{text}: there is no such file or folder")
     # A requirement has no colon but in an address, which follows an @, and in none of its markers.
@@ -115,7 +114,7 @@ def _file(path: Path) -> Kind:
         return Kind.LOCK
     if name == "pyproject.toml":
         return Kind.PROJECT
-    for kind, endings in ((Kind.WHEEL, ".whl"), (Kind.SDIST, ARCHIVES), (Kind.REQUIREMENTS, (".txt", ".in")),
+    for kind, endings in ((Kind.WHEEL, ".whl"), (Kind.SDIST, ENDINGS), (Kind.REQUIREMENTS, (".txt", ".in")),
                           (Kind.CODE, (".py", ".pyw"))):  # fmt: skip
         if name.endswith(endings):
             return kind

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from bivy.errors import BivyError, UsageError
 from bivy.files import sha256_of
+from bivy.musl.archives.standards import ENDINGS, normalised
 from bivy.musl.dependencies import Terms, ask_requirements
 from bivy.musl.dependencies.choose import Chosen, Fit, by_version, choose, newest_that_fits
 from bivy.musl.dependencies.index import Index
-from bivy.musl.dependencies.lock import File, Locked, Origin, normalised, reach
+from bivy.musl.dependencies.lock import File, Locked, Origin, reach
 from bivy.musl.dependencies.settings import default_index, with_credentials
 from bivy.source.fetch import fetch
 from bivy.source.pin import Pin, Place
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bivy.musl.target import Target
     from bivy.progress import Progress
 
-_ARCHIVES: Final = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar.zst")
+_ARCHIVES: Final = (*ENDINGS, ".tar.zst")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
+from bivy.musl.archives.standards import LEGACY_BACKEND, LEGACY_REQUIRES
 from bivy.wheels.environment import INSIDE, install_wheels
 from bivy.wheels.workshop import ROOM
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 PKGCONF: Final = "pkgconf"
 """What is required where packages are added: it reads their ``.pc`` files."""
-_LEGACY: Final = "setuptools.build_meta:__legacy__"
-_LEGACY_REQUIRES: Final = ("setuptools>=40.8.0",)
 
 
 class HookError(Exception):
@@ -60,11 +59,11 @@ def read_build_system(folder: Path) -> BuildSystem:
     if not path.is_file():
         if not (folder / "setup.py").is_file():
             raise BivyError("it has neither pyproject.toml nor setup.py: nothing says how it is built")
-        return BuildSystem(_LEGACY, _LEGACY_REQUIRES)
+        return BuildSystem(LEGACY_BACKEND, LEGACY_REQUIRES)
     try:
         table = tomllib.loads(path.read_text("utf-8")).get("build-system", {})
-        backend = table.get("build-backend", _LEGACY)
-        requires, own = table.get("requires", _LEGACY_REQUIRES), table.get("backend-path", ())
+        backend = table.get("build-backend", LEGACY_BACKEND)
+        requires, own = table.get("requires", LEGACY_REQUIRES), table.get("backend-path", ())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError, AttributeError) as fault:
         raise BivyError(f"its pyproject.toml cannot be read: {fault}") from fault
     if not (isinstance(backend, str) and _are_texts(requires) and _are_texts(own)):

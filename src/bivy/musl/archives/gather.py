@@ -16,6 +16,7 @@ from bivy.musl.archives import languages
 from bivy.musl.archives.faults import Faults, UnreadableError, quoted
 from bivy.musl.archives.metadata import LIMIT as METADATA_LIMIT
 from bivy.musl.archives.names import LEADS_OUTSIDE, fault_of_path
+from bivy.musl.archives.standards import ENDINGS
 from bivy.musl.archives.zipped import Bounds, open_zip
 from bivy.source.download import UnavailableError
 from bivy.source.streams import Forward, RefusedError, decompressed
@@ -197,7 +198,7 @@ def _limit_of(rest: str) -> int:
 
 def stem_of(name: str) -> str:
     """Return a source archive's file name without its ending."""
-    for ending in (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tbz", ".tar.xz", ".tar.zst", ".tar"):
+    for ending in (*ENDINGS, ".tbz", ".tar.zst", ".tar"):
         if name.endswith(ending):
             return name.removesuffix(ending)
     return name

@@ -21,6 +21,7 @@ from bivy.musl.archives.gather import Gathered, Stream, gather_tar, gather_zip, 
 from bivy.musl.archives.metadata import Metadata, parse_metadata, sound_requirements
 from bivy.musl.archives.remote import chunks_of, explained, file_name, remote_file, shown
 from bivy.musl.archives.setup_script import Script, read_script
+from bivy.musl.archives.standards import LEGACY_BACKEND, LEGACY_REQUIRES
 from bivy.musl.archives.wheel import Traffic, compare_identity
 from bivy.musl.archives.zipped import Bounds
 
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 _MOST_SCRIPTS = 12
 _BOUNDS = Bounds(total=2 << 30, largest=1 << 30, members=200_000)
-_LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
-_LEGACY_REQUIRES = ("setuptools>=40.8.0",)
 # Backends that are chosen for compiling, those that cannot compile, and those that can if they are told to.
 _COMPILING = {"maturin", "mesonpy", "scikit_build_core", "setuptools_rust", "sipbuild", "py_build_cmake", "enscons"}
 _PLAIN = {"flit_core", "flit_scm", "uv_build", "flit"}
@@ -253,10 +252,10 @@ def _build_system(project: dict[str, Any], faults: Faults) -> tuple[str, tuple[s
     """Return the backend and what it requires; PEP 517's fallback where there is nothing."""
     table = _table(project, "build-system")
     if "requires" not in table:
-        return _LEGACY_BACKEND, _LEGACY_REQUIRES
+        return LEGACY_BACKEND, LEGACY_REQUIRES
     requires = tuple(sound_requirements(_texts(table["requires"]), "pyproject.toml", faults))
-    backend = table.get("build-backend", _LEGACY_BACKEND)
-    return (backend if isinstance(backend, str) else _LEGACY_BACKEND), requires
+    backend = table.get("build-backend", LEGACY_BACKEND)
+    return (backend if isinstance(backend, str) else LEGACY_BACKEND), requires
 
 
 def _scripts(gathered: Gathered, project: dict[str, Any]) -> dict[str, Script]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from bivy.errors import BivyError
+from bivy.musl.archives.standards import normalised
 from bivy.musl.dependencies.index import Index
-from bivy.musl.dependencies.lock import Question, normalised
+from bivy.musl.dependencies.lock import Question
 from bivy.musl.dependencies.pylock import read_pylock
 from bivy.musl.dependencies.requirements import read_requirements
 from bivy.musl.dependencies.resolve import Resolution, resolve

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
+from bivy.musl.archives.standards import normalised
 from bivy.musl.dependencies.choose import Chosen, Fit, by_version, choose, newest_that_fits, wheel_parts
 from bivy.musl.dependencies.compiles import Build, Compiles, judge, other_platforms
 from bivy.musl.dependencies.index import Index, NoSuchProjectError
 from bivy.musl.dependencies.known import Known, known_distributions
-from bivy.musl.dependencies.lock import File, Lock, Locked, Origin, Reached, normalised, reach
+from bivy.musl.dependencies.lock import File, Lock, Locked, Origin, Reached, reach
 from bivy.musl.dependencies.resolve import NO_FILE, Missing, Resolution, resolve
 from bivy.musl.dependencies.settings import default_index
 from bivy.musl.dependencies.sources import Told, foresee, metadata_reader, told_by

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bivy.musl.archives.standards import ENDINGS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -125,7 +127,7 @@ def _allows(specifier: str, python: str) -> bool:
 
 
 def _is_source(name: str) -> bool:
-    return name.endswith((".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz"))
+    return name.endswith(ENDINGS)
 
 
 def _fit(tag: Tag) -> Fit:
@@ -172,7 +174,7 @@ def version_text(file: str, name: str) -> str:
     parts = wheel_parts(file)
     if parts:
         return parts.version
-    for end in (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz"):
+    for end in ENDINGS:
         if file.endswith(end):
             stem = file[: -len(end)]
             pattern = "[-_.]+".join(re.escape(part) for part in re.split(r"[-_.]+", name))

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from bivy.musl.archives.standards import normalised
 from bivy.musl.dependencies.choose import wheel_parts
 from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.musl.report import Need
@@ -192,7 +193,7 @@ def _telling(requirements: Iterable[str]) -> list[str]:
 
 def _requirement_name(requirement: str) -> str:
     found = re.match(r"\s*([A-Za-z0-9][\w.-]*)", requirement)
-    return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
+    return normalised(found[1]) if found else ""
 
 
 def _needs(known: Known, facts: Facts | None, target: Target) -> list[Need]:

@@ -251,13 +251,6 @@ def _parsed(marker: str) -> Marker:
     return Marker(marker)
 
 
-def normalised(name: str) -> str:
-    """Return a distribution's name in its one form (PEP 503)."""
-    from packaging.utils import canonicalize_name
-
-    return canonicalize_name(name)
-
-
 def check_markers(packages: Sequence[Locked], roots: Sequence[Edge]) -> str | None:
     """Return the first marker that is none (PEP 508), or ``None``."""
     from packaging.markers import InvalidMarker

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
 from bivy.files import remove_folder
-from bivy.musl.dependencies.lock import Edge, Lock, Question, normalised
+from bivy.musl.archives.standards import normalised
+from bivy.musl.dependencies.lock import Edge, Lock, Question
 from bivy.musl.dependencies.nearest import nearest_names
 from bivy.musl.dependencies.settings import INDEX_SETTINGS, index_options, uv_settings, without_credentials
 from bivy.musl.dependencies.uvlock import parse_uv_lock

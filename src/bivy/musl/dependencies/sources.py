@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
 from bivy.files import write_whole
+from bivy.musl.archives.standards import normalised
 from bivy.musl.dependencies.choose import by_version
 from bivy.musl.dependencies.compiles import Facts
 from bivy.musl.dependencies.known import Known, known_distributions
-from bivy.musl.dependencies.lock import normalised
 from bivy.musl.dependencies.resolve import Metadata
 from bivy.musl.dependencies.settings import with_credentials
 

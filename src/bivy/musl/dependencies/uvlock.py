@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from bivy.errors import BivyError
-from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, check_markers, normalised
+from bivy.musl.archives.standards import normalised
+from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, check_markers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
