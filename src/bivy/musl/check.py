@@ -15,7 +15,7 @@ from bivy.musl.archives.standards import normalised
 from bivy.musl.archives.wheel import open_wheel
 from bivy.musl.binaries import check_binaries, check_folder, check_tree
 from bivy.musl.code import check_code
-from bivy.musl.code.sources import LEFT_OUT
+from bivy.musl.code.sources import is_left_out
 from bivy.musl.dependencies import (
     Lock,
     Resolution,
@@ -237,11 +237,7 @@ def _problem(name: str, fault: Exception) -> Problem:
 def _libraries(folder: Path) -> Iterator[Path]:
     """Find the shared libraries that a project brings; what was built in place for this machine is none."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_passed_over(Path(parent, name))]
+        folders[:] = [name for name in folders if not is_left_out(Path(parent, name))]
         for name in names:
             if re.search(r"\.so(\.\d+)*$", name) and not name.endswith("-linux-gnu.so"):
                 yield Path(parent, name)
-
-
-def _is_passed_over(folder: Path) -> bool:
-    return folder.name.startswith(".") or folder.name in LEFT_OUT or (folder / "pyvenv.cfg").is_file()

@@ -72,4 +72,4 @@ class Pin:
     places: tuple[Place, ...]
 
     def __str__(self) -> str:
-        return f"{self.name} {self.version}"
+        return f"{self.name} {self.version}".rstrip()

@@ -21,7 +21,8 @@ from bivy.source.places import Mirrors
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bivy.musl.dependencies.resolve import Resolution
+    from bivy.musl.dependencies.lock import Reached
+    from bivy.musl.dependencies.resolve import Missing, Resolution
     from bivy.musl.target import Target
     from bivy.progress import Progress
 
@@ -109,17 +110,33 @@ def _resolved(resolution: Resolution, terms: Terms, question: Sequence[str], *, 
     for problem in resolution.problems:
         if problem.subject in question and not resolution.lock.packages:
             raise BivyError(f"{problem.subject}: {problem.message.rstrip('.')}", hint=problem.hint or None)
-    missing = [each for each in resolution.missing if each.asked or deep]
+    reached = [each for each in reach(resolution.lock, target) if each.asked or deep]
+    refuse_incomplete(resolution, [each for each in resolution.missing if each.asked or deep], reached)
+    for each in reached:
+        yield _candidate(each.package, target, terms, resolution)
+
+
+def refuse_incomplete(
+    resolution: Resolution, missing: Sequence[Missing], reached: Sequence[Reached], who: str = ""
+) -> None:
+    """Refuse a resolution that lacks what is needed of it, or has nothing at all.
+
+    Args:
+        resolution: The resolution.
+        missing: What is needed, and is not in it.
+        reached: What is in it.
+        who: The beginning of the message: who needs it.
+
+    Raises:
+        BivyError: It does.
+    """
     if missing:
         first = missing[0]
         hint = next((each.hint for each in resolution.problems if each.subject == first.name and each.hint), None)
-        raise BivyError(f"{first.name}: {first.why.rstrip('.')}", hint=hint)
-    reached = [each for each in reach(resolution.lock, target) if each.asked or deep]
+        raise BivyError(f"{who}{first.name}: {first.why.rstrip('.')}", hint=hint)
     if not reached and resolution.problems:
         problem = resolution.problems[0]
-        raise BivyError(f"{problem.subject}: {problem.message.rstrip('.')}", hint=problem.hint or None)
-    for each in reached:
-        yield _candidate(each.package, target, terms, resolution)
+        raise BivyError(f"{who}{problem.subject}: {problem.message.rstrip('.')}", hint=problem.hint or None)
 
 
 def _candidate(package: Locked, target: Target, terms: Terms, resolution: Resolution) -> Candidate:

@@ -9,7 +9,7 @@ from bivy.errors import BivyError
 from bivy.musl.dependencies import ask_requirements
 from bivy.musl.dependencies.choose import Fit, choose
 from bivy.musl.dependencies.lock import reach
-from bivy.wheels.find import Candidate, download
+from bivy.wheels.find import Candidate, download, refuse_incomplete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,16 +38,9 @@ def fetch_requires(
     if not requires:
         return [], ()
     resolution = ask_requirements(tuple(requires), terms)
-    if resolution.missing:
-        first = resolution.missing[0]
-        hint = next((each.hint for each in resolution.problems if each.subject == first.name and each.hint), None)
-        raise BivyError(f"its build requires {first.name}: {first.why.rstrip('.')}", hint=hint)
-    reached = [each.package for each in reach(resolution.lock, terms.targets[0])]
-    if not reached and resolution.problems:
-        problem = resolution.problems[0]
-        raise BivyError(
-            f"its build requires {problem.subject}: {problem.message.rstrip('.')}", hint=problem.hint or None
-        )
+    found = reach(resolution.lock, terms.targets[0])
+    refuse_incomplete(resolution, resolution.missing, found, "its build requires ")
+    reached = [each.package for each in found]
     ready: list[File] = []
     wheels: list[Path] = []
     for package in reached:

@@ -86,13 +86,18 @@ def _below(folder: Path, top: Path, exclude: Sequence[str]) -> Iterator[Path | P
         if any(fnmatch(entry.name, each) or fnmatch(path.relative_to(top).as_posix(), each) for each in exclude):
             continue
         if entry.is_dir(follow_symlinks=False):
-            if not (entry.name in LEFT_OUT or entry.name.startswith(".") or (path / "pyvenv.cfg").is_file()):
+            if not is_left_out(path):
                 yield from _below(path, top, exclude)
         elif entry.name.endswith(SUFFIXES):
             if not path.is_dir():
                 yield path
         elif "." not in entry.name and entry.is_file() and _is_script(path):
             yield path
+
+
+def is_left_out(folder: Path) -> bool:
+    """Tell whether a folder in a project is not the person's own: hidden, a virtual environment, made by programs."""
+    return folder.name.startswith(".") or folder.name in LEFT_OUT or (folder / "pyvenv.cfg").is_file()
 
 
 def _is_script(path: Path) -> bool:
