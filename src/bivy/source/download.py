@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import socket
 import ssl
@@ -170,6 +171,30 @@ def unavailable(fault: Exception) -> UnavailableError:
     )
     kind = "the proxy refused: " if isinstance(fault, httpx.ProxyError) else ""
     return UnavailableError(kind + (str(fault) or type(fault).__name__), lasting=lasting)
+
+
+def part_size(part: Path) -> int:
+    """Return how many bytes of a file an earlier download left, in bytes."""
+    return part.stat().st_size if part.exists() else 0
+
+
+def not_writable(fault: OSError, folder: Path, what: str) -> BivyError:
+    """Return, for a person, why what is fetched cannot be kept.
+
+    Args:
+        fault: What the system says.
+        folder: Where it was to be kept, in bivy's cache.
+        what: What is fetched.
+    """
+    if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BivyError(
+            f"no space left in {folder} while fetching {what}",
+            hint="make room, or name another folder in BIVY_CACHE; what was downloaded is kept and goes on from there",
+        )
+    return BivyError(
+        f"cannot keep {what} in {folder}: {fault.strerror or fault}",
+        hint="BIVY_CACHE names another folder for the cache",
+    )
 
 
 def _causes(fault: BaseException | None) -> Iterator[BaseException]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from bivy.errors import BivyError
 from bivy.files import locked, sha256_of
 from bivy.progress import Outcome
 from bivy.source.apt import debian_archives
-from bivy.source.download import UnavailableError, open_client, opened
+from bivy.source.download import UnavailableError, not_writable, open_client, opened, part_size
 from bivy.source.places import candidates
 from bivy.threads import StoppedError, side_by_side
 
@@ -145,7 +144,7 @@ def _obtain(errand: _Errand, pin: Pin) -> Path | str:
                 if not fault.lasting:
                     again.append(candidate)
             except OSError as fault:
-                raise _not_writable(fault, errand.folder, pin) from fault
+                raise not_writable(fault, errand.folder, str(pin)) from fault
         pending = again
     errand.hopeless.set()
     lines = [f"  {candidate.shown}: {reason}" for candidate, reason in reasons.items()]
@@ -168,7 +167,7 @@ def _attempt(errand: _Errand, pin: Pin, candidate: Candidate) -> Path:
             target.unlink()
         part.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            left_over = _size(part)
+            left_over = part_size(part)
             _transfer_all(errand, pin, candidate, part)
             digest = sha256_of(part)
             if digest == candidate.sha256:
@@ -185,17 +184,17 @@ def _attempt(errand: _Errand, pin: Pin, candidate: Candidate) -> Path:
 def _transfer_all(errand: _Errand, pin: Pin, candidate: Candidate, part: Path) -> None:
     """Add what is missing to the partial file; a transfer that is cut short goes on for as long as this gains bytes."""
     while True:
-        before = _size(part)
+        before = part_size(part)
         try:
             return _transfer(errand, pin, candidate, part)
         except UnavailableError as fault:
-            if fault.lasting or _size(part) <= before:
+            if fault.lasting or part_size(part) <= before:
                 raise
 
 
 def _transfer(errand: _Errand, pin: Pin, candidate: Candidate, part: Path) -> None:
     with (
-        opened(errand.client, candidate.address, _size(part)) as body,
+        opened(errand.client, candidate.address, part_size(part)) as body,
         _task(errand.progress, pin, candidate, body.total) as advance,
         part.open("ab" if body.start else "wb") as file,
     ):
@@ -231,19 +230,3 @@ def _task(progress: Progress, pin: Pin, candidate: Candidate, total: int | None)
         progress.end(key, Outcome.FAILED, f"{candidate.shown}: {fault}")
         raise
     progress.end(key, Outcome.DONE, f"{size / 1e6:.1f} MB")
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
-
-
-def _not_writable(fault: OSError, folder: Path, pin: Pin) -> BivyError:
-    if fault.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BivyError(
-            f"no space left in {folder} while fetching {pin}",
-            hint="make room, or name another folder in BIVY_CACHE; what was downloaded is kept and goes on from there",
-        )
-    return BivyError(
-        f"cannot keep {pin} in {folder}: {fault.strerror or fault}",
-        hint="BIVY_CACHE names another folder for the cache",
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import errno
 import threading
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ from bivy.oci.registry.faults import PassingError, RegistryError
 from bivy.oci.registry.origins import remember
 from bivy.oci.registry.referrers import list_referrers
 from bivy.progress import Outcome
-from bivy.source.download import UnavailableError, body_of
+from bivy.source.download import UnavailableError, body_of, not_writable, part_size
 from bivy.threads import StoppedError, side_by_side
 
 if TYPE_CHECKING:
@@ -240,13 +239,13 @@ class _Shelf:
                 try:
                     self._fetch_into(target, digest, size, advance)
                 except OSError as fault:
-                    raise _not_writable(fault, target.parent) from fault
+                    raise not_writable(fault, target.parent, f"{digest[:19]} of {self._session.name}") from fault
 
     def _fetch_into(self, target: Path, digest: str, size: int, advance: Callable[[int], None]) -> None:
         part = target.with_name(f"{target.name}.part")
         part.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            begun = _size(part)
+            begun = part_size(part)
             if begun > size:
                 part.unlink()
                 begun = 0
@@ -266,14 +265,14 @@ class _Shelf:
 
     def _transfer_all(self, part: Path, digest: str, size: int, advance: Callable[[int], None]) -> None:
         """Add what is missing to a partial file, for as long as each attempt gets further or there is patience left."""
-        advance(_size(part))
+        advance(part_size(part))
         failures = 0
-        while _size(part) < size or not part.exists():
-            before = _size(part)
+        while part_size(part) < size or not part.exists():
+            before = part_size(part)
             try:
                 self._transfer(part, digest, size, advance)
             except PassingError as fault:
-                failures = 0 if _size(part) > before else failures
+                failures = 0 if part_size(part) > before else failures
                 pauses = self._session.patience.pauses
                 if failures >= len(pauses):
                     raise fault.fault from None
@@ -283,7 +282,7 @@ class _Shelf:
     def _transfer(self, part: Path, digest: str, size: int, advance: Callable[[int], None]) -> None:
         name = self._session.name
         what = f"pull {digest[:19]} from {name.host}/{name.repository}"
-        offset = _size(part)
+        offset = part_size(part)
         with self._session.stream(f"blobs/{digest}", what, offset=offset) as response:
             try:
                 body = body_of(response, offset)
@@ -352,19 +351,3 @@ def _media_type(content: bytes) -> str:
     """Tell what a document is: it says so itself, or can be told by what it has (image-spec 1.0 leaves it out)."""
     document = decode(content, _Kind, "what the registry gives", hint="is this the registry's address?")
     return document.media_type or (media.INDEX if document.manifests is not None else media.MANIFEST)
-
-
-def _size(part: Path) -> int:
-    return part.stat().st_size if part.exists() else 0
-
-
-def _not_writable(fault: OSError, folder: Path) -> BivyError:
-    if fault.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BivyError(
-            f"no space left in {folder} for what is pulled",
-            hint="make room, or name another folder in BIVY_CACHE; what was fetched is kept and goes on from there",
-        )
-    return BivyError(
-        f"cannot keep what is pulled in {folder}: {fault.strerror or fault}",
-        hint="BIVY_CACHE names another folder for the cache",
-    )
