@@ -64,3 +64,17 @@ def test_the_cache_is_where_the_person_says(monkeypatch: pytest.MonkeyPatch, tmp
     assert cache_folder() == tmp_path / "bivy"
     monkeypatch.setenv("BIVY_CACHE", str(tmp_path / "told"))
     assert cache_folder() == tmp_path / "told"
+
+
+def test_a_full_disk_is_said_to_be_that_of_the_file(tmp_path: Path) -> None:
+    wanted = tmp_path / "wanted"
+
+    def write() -> None:
+        with replacing(wanted) as file, Path("/dev/full").open("wb", buffering=0) as full:
+            file.write(b"some")
+            full.write(b"more")
+
+    with pytest.raises(OSError, match="No space left") as fault:
+        write()
+    assert fault.value.filename == str(wanted)
+    assert list(tmp_path.iterdir()) == []

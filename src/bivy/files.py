@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,6 +15,8 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
 def cache_folder() -> Path:
@@ -41,6 +44,11 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
+    except OSError as fault:
+        temporary.unlink(missing_ok=True)
+        if fault.filename is None and fault.errno in _NO_ROOM:
+            fault.filename = str(path)  # a write does not say of what, and only a write fails in this way
+        raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

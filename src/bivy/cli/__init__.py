@@ -112,7 +112,9 @@ def _show(fault: Exception) -> bool:
     if isinstance(fault, OSError):
         where = f"{fault.filename}: " if fault.filename else ""
         hint = (
-            "make room on the disk, or set BIVY_CACHE to a folder on another" if fault.errno == errno.ENOSPC else None
+            "make room on that disk, or use another: BIVY_CACHE names the cache's folder, --output that of results"
+            if fault.errno == errno.ENOSPC
+            else None
         )
         _say(f"{where}{fault.strerror or fault}", hint)
         return True
