@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bivy.files import cache_folder, locked, replacing, scratch_folder, sweep, write_whole
+from bivy.files import cache_folder, copy_folder, locked, replacing, scratch_folder, sweep, write_whole
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -78,3 +79,24 @@ def test_a_full_disk_is_said_to_be_that_of_the_file(tmp_path: Path) -> None:
         write()
     assert fault.value.filename == str(wanted)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_copied_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "from" / "deep").mkdir(parents=True)
+    (tmp_path / "from" / "deep" / "program").write_text("#!/bin/sh")
+    (tmp_path / "from" / "deep" / "program").chmod(0o755)
+    (tmp_path / "from" / "link").symlink_to("deep")
+    os.utime(tmp_path / "from" / "deep" / "program", (1, 1))
+    copy_folder(tmp_path / "from", tmp_path / "to")
+    copied = (tmp_path / "to" / "deep" / "program").stat()
+    assert (copied.st_mode & 0o777, copied.st_mtime) == (0o755, 1)
+    assert (tmp_path / "to" / "link").readlink() == Path("deep")
+
+
+def test_a_copy_that_fails_says_of_one_file_that_it_did(tmp_path: Path) -> None:
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "gone").symlink_to("nowhere")
+    (tmp_path / "to").mkdir()
+    with pytest.raises(FileExistsError) as fault:
+        copy_folder(tmp_path / "from", tmp_path / "to")
+    assert fault.value.filename == str(tmp_path / "to")

@@ -32,23 +32,29 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have a write that fails for want of room say which file or folder it was for; by itself, it does not."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.filename is None and fault.errno in _NO_ROOM:
+            fault.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` when the block ends well, and vanishes when not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with naming(path), os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
-    except OSError as fault:
-        temporary.unlink(missing_ok=True)
-        if fault.filename is None and fault.errno in _NO_ROOM:
-            fault.filename = str(path)  # a write does not say of what, and only a write fails in this way
-        raise
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -105,6 +111,28 @@ def sweep(parent: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             remove_folder(lock.with_suffix(""))
             lock.unlink(missing_ok=True)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder, with times and modes; links stay links.
+
+    Raises:
+        OSError: Something cannot be read or written: the first that cannot, where `shutil.copytree` has a list of all.
+    """
+    target.mkdir()
+    with os.scandir(source) as entries:
+        for entry in entries:
+            place = target / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                copy_folder(Path(entry.path), place)
+                continue
+            try:
+                shutil.copy2(entry.path, place, follow_symlinks=False)
+            except OSError as fault:
+                if fault.errno in _NO_ROOM:  # that of the copy, not of what is copied
+                    raise OSError(fault.errno, fault.strerror, str(place)) from None
+                raise
+    shutil.copystat(source, target)
 
 
 def remove_folder(folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
-from bivy.files import replacing
+from bivy.files import naming, replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -166,7 +166,7 @@ def _write_order(batches: Iterable[Sequence[Module]], texts: IO[bytes], order: I
 @contextmanager
 def _scratch_file(scratch: Path) -> Iterator[IO[bytes]]:
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=scratch) as file:
+    with naming(scratch), tempfile.TemporaryFile(dir=scratch) as file:
         yield file
 
 

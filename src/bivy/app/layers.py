@@ -13,7 +13,7 @@ import msgspec
 
 from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
-from bivy.files import write_whole
+from bivy.files import naming, write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob
 from bivy.oci.layer import Compression, Layer
@@ -116,7 +116,7 @@ class LayerStore:
         descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
         temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with naming(self.folder), os.fdopen(descriptor, "wb") as file:
                 archive, compressed, size = hashlib.sha256(), hashlib.sha256(), 0
                 for chunk in _compress(_hashed(_archive(ordered), archive), self.compression):
                     compressed.update(chunk)

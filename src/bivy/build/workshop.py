@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 from bivy.build.toolchain import host_python, write_programs
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
-from bivy.files import locked, remove_folder, scratch_folder
+from bivy.files import copy_folder, locked, remove_folder, scratch_folder
 from bivy.sandbox import Bind, Sandbox, find_bubblewrap, why_no_sandbox
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ def prepare(workshop: Workshop, *, for_target: bool, cache: Path) -> None:
     for name in ("src", "out", "sysroot/usr/include", "sysroot/usr/lib", "tools/usr/bin"):
         (workshop.folder / name).mkdir(parents=True)
     write_programs(workshop.toolchain, workshop.folder / "bin", recipe_target=for_target)
-    shutil.copytree(_compiled_runtime(workshop, cache), workshop.folder / "zig-cache", symlinks=True)
+    copy_folder(_compiled_runtime(workshop, cache), workshop.folder / "zig-cache")
 
 
 def _compiled_runtime(workshop: Workshop, cache: Path) -> Path:

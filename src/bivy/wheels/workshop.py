@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 from bivy.build.workshop import kept_runtime
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
+from bivy.files import copy_folder
 from bivy.run.certificates import TARGET, host_certificates
 from bivy.sandbox import Bind
 from bivy.wheels import inside
@@ -172,7 +172,7 @@ def prepare(folder: Path, toolchain: Toolchain, base: Base, runtime: Path | None
         (folder / name).mkdir(parents=True, exist_ok=True)
     if runtime:
         # A copy on disk: what is laid over a folder in a sandbox is kept in memory, and large builds make much of it.
-        shutil.copytree(runtime, folder / "zig-cache", symlinks=True)
+        copy_folder(runtime, folder / "zig-cache")
     else:
         (folder / "zig-cache").mkdir()
     for name in (*compiler.COMPILERS, *compiler.OTHERS, *compiler.NOTHING):
