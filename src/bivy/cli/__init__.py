@@ -24,6 +24,7 @@ COMMANDS = {
     "app": "Make an image of a Python project, on top of a base image.",
     "check": "Say whether requirements, a project, a wheel or an image will run on musl.",
     "wheel": "Compile what has no wheel for musl, once, outside the image.",
+    "verify": "Check that an image is one to trust.",
     "inspect": "Say what is in an image, and what every byte is for.",
     "push": "Push an image to a registry.",
     "load": "Load an image into docker or podman.",

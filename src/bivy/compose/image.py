@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -140,4 +141,6 @@ def assign_layers(definition: ImageDefinition, packages: Sequence[Package]) -> l
 
 def _licenses(found: Iterable[str]) -> str:
     """Join the licences of packages to one SPDX expression (SPDX 2.3, annex D.4)."""
-    return " AND ".join(sorted(f"({each})" if " OR " in each else each for each in set(found)))
+    # Alpine's word for what nobody has rights in is none of SPDX's.
+    spelled = {re.sub(r"\bPublic-Domain\b", "LicenseRef-Public-Domain", each) for each in found}
+    return " AND ".join(sorted(f"({each})" if " OR " in each else each for each in spelled))
