@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     from bivy.verify.check import Check
@@ -59,16 +58,16 @@ def draw_list(checks: Sequence[Check], console: Console, *, verbose: bool = Fals
         console: Where to.
         verbose: Show of each why it matters, whence it is and what to do where it fails.
     """
+    from rich.text import Text
+
     for number, (group, those) in enumerate(groupby(checks, key=lambda check: check.group)):
         if number:
             console.print()
         _line(console, flat(group), "bold")
         for check in those:
-            grid = _grid()
-            grid.add_row("", _plain(check.name), _plain(check.title))
-            for name, text in _about(check.why, check.source, check.remedy) if verbose else ():
-                grid.add_row("", "", _plain(f"{name}: {text}", "dim"))
-            console.print(grid)
+            about = _about(check.why, check.source, check.remedy) if verbose else []
+            lines = [_plain(check.title), *(_plain(f"{name}: {text}", "dim") for name, text in about)]
+            _row(console, Text(""), check.name, lines)
 
 
 def sentence(report: Report) -> str:
@@ -90,22 +89,19 @@ def _outcome(outcome: Outcome, console: Console, *, quiet: bool, verbose: bool) 
     from rich.text import Text
 
     mark, style = _MARKS[outcome.status]
-    grid = _grid()
-    said = _plain(outcome.title, "" if outcome.status in (Status.PASSED, Status.FAILED) else "dim")
-    if outcome.reason:
-        said.append(f"\n{outcome.status.value}: {flat(outcome.reason)}", "yellow")
+    lines = [_plain(outcome.title, "" if outcome.status in (Status.PASSED, Status.FAILED) else "dim")]
     if outcome.date:
-        said.append(f"  ({flat(outcome.date)})", "dim")
+        lines[0].append(f" ({flat(outcome.date)})", "dim")
+    if outcome.reason:
+        lines.append(_plain(f"{outcome.status.value}: {outcome.reason}", "yellow"))
     findings = outcome.findings if verbose else outcome.findings[:_FEW]
-    for finding in findings:
-        said.append(f"\n{flat(finding)}", "red")
+    lines += [_plain(finding, "red") for finding in findings]
     if len(outcome.findings) > len(findings):
-        said.append(f"\nand {len(outcome.findings) - len(findings)} more (-v shows all)", "dim")
+        lines.append(_plain(f"and {len(outcome.findings) - len(findings)} more (-v shows all)", "dim"))
     if verbose or (outcome.status is Status.FAILED and not quiet):
-        for name, text in _about(outcome.why, outcome.source if verbose else "", outcome.remedy):
-            said.append(f"\n{name}: {text}", "dim")
-    grid.add_row(Text(mark, style), _plain(outcome.name), said)
-    console.print(grid)
+        about = _about(outcome.why, outcome.source if verbose else "", outcome.remedy)
+        lines += [_plain(f"{name}: {text}", "dim") for name, text in about]
+    _row(console, Text(mark, style), outcome.name, lines)
 
 
 def _about(why: str, source: str, remedy: str) -> list[tuple[str, str]]:
@@ -113,14 +109,23 @@ def _about(why: str, source: str, remedy: str) -> list[tuple[str, str]]:
     return [(name, flat(text)) for name, text in told if text]
 
 
-def _grid() -> Table:
+def _row(console: Console, mark: Text, name: str, lines: Sequence[Text]) -> None:
+    """Draw a mark, a name and lines beside it: wrapped on a terminal, whole elsewhere."""
     from rich.table import Table
+    from rich.text import Text
 
+    if not console.is_terminal:
+        head, *others = lines
+        start = Text.assemble(mark, " " if mark else "  ", flat(name).ljust(_NAME), " ", head)
+        for line in (start, *(Text.assemble("    ", other) for other in others)):
+            console.print(line, soft_wrap=True)
+        return
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=1)
     grid.add_column(no_wrap=True, width=_NAME)
     grid.add_column(overflow="fold")
-    return grid
+    grid.add_row(mark, _plain(name), Text("\n").join(lines))
+    console.print(grid)
 
 
 def _plain(text: str, style: str = "") -> Text:
