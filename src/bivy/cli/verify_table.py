@@ -74,13 +74,9 @@ def sentence(report: Report) -> str:
     """Return the answer in one sentence."""
     count = {status: len(report.having(status)) for status in Status}
     made = count[Status.PASSED] + count[Status.FAILED]
-    said = (
-        f"{count[Status.FAILED]} of {made} checks failed"
-        if count[Status.FAILED]
-        else f"All {made} checks passed"
-        if made
-        else "No check was made"
-    )
+    said = "No check was made" if not made else f"All {made} checks passed" if made > 1 else "The check passed"
+    if count[Status.FAILED]:
+        said = f"{count[Status.FAILED]} of {made} checks failed" if made > 1 else "The check failed"
     more = [f"{count[status]} {status.value}" for status in (Status.SKIPPED, Status.LEFT_OUT) if count[status]]
     return f"{said}{'; ' if more else ''}{', '.join(more)}."
 

@@ -70,7 +70,7 @@ def run_program(check: Check, image: Image, root: Root) -> list[str]:
     status, said, complaints = _run([str(root.bubblewrap), *words], check.timeout)
     lines = [line for line in said.splitlines() if line.strip()]
     if status is None:
-        return [*lines, f"it did not end within {check.timeout} seconds"]
+        return [f"it did not end within {check.timeout} seconds", *lines]
     if status == SKIPPED:
         raise CannotBeMadeError(" ".join(lines) or "the program says that it cannot be made")
     if status == 0:

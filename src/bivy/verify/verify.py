@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from bivy import __version__
+from bivy.errors import BivyError
 from bivy.musl.render.summary import flat
 from bivy.progress import Silent, under_way
 from bivy.threads import side_by_side
@@ -68,7 +69,7 @@ def verify(
         for check in asked
     ]
     return Report(
-        image=where,
+        image=flat(where),
         digest=image.digest,
         platform=image.config.platform,
         date=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -100,7 +101,7 @@ def _one(check: Check, subject: Subject, root: Root | str) -> Outcome:
     if not reason:
         try:
             findings = _findings(check, subject, root)
-        except CannotBeMadeError as fault:
+        except (CannotBeMadeError, BivyError) as fault:
             reason = str(fault)
         else:
             said = [flat(line) for line in findings[:_MOST_FINDINGS]]

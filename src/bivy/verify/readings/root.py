@@ -96,6 +96,9 @@ class PathKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     what: str
     generated_only: bool = False
 
+    def __post_init__(self) -> None:
+        _examine(self.pattern)
+
 
 class AllowedPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A path that may be in a file, and why."""
@@ -103,6 +106,17 @@ class AllowedPath(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str
     pattern: str
     why: str
+
+    def __post_init__(self) -> None:
+        _examine(self.pattern)
+
+
+def _examine(pattern: str) -> None:
+    """Refuse what is no regular expression; msgspec tells it with the key."""
+    try:
+        re.compile(pattern.encode())
+    except re.error as fault:
+        raise ValueError(f"the pattern {pattern!r} is none: {fault}") from None
 
 
 class BuilderPaths(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
