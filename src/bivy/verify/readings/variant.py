@@ -76,4 +76,6 @@ def definition_of(subject: Subject) -> ImageDefinition:
 
 def _is_python(subject: Subject) -> bool:
     """Tell whether an image without a title is a Python on Alpine, as docker saves the official one."""
-    return "PYTHON_VERSION" in subject.image.config.variables and "etc/alpine-release" in subject.entries
+    release = (subject.text("etc/os-release") or "").splitlines()
+    alpine = any(line.startswith(("ID=", "ID_LIKE=")) and "alpine" in line for line in release)
+    return alpine and "PYTHON_VERSION" in subject.image.config.variables
