@@ -82,9 +82,9 @@ _ROWS: Final = (
 
 _MODULES: Final = """\
 The image has no `_testcapi`, `_testinternalcapi` and the like: modules that only these tests use, and that would be of
-no use to anybody in it. For want of them {files} whole files are skipped, and in others the tests counted above: that part
-of the suite, the C API first of all, is not shown to pass on musl. For that, the modules would have to be built by the
-same recipe as a package beside the image.
+no use to anybody in it. For want of them {files} whole files are skipped, and in others the tests counted above. That
+part of the suite, the C API first of all, is not shown to pass on musl. For that, the modules would have to be built by
+the same recipe as a package beside the image.
 """
 
 _KNOWN: Final = """\

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 NO_TESTS = 4
 """regrtest's exit status where a file has no tests that can run (libregrtest/results.py)."""
+# What faulthandler says before it ends the process, behind whatever was in the line.
+_TIMEOUT = re.compile(r"Timeout \(\d+:\d\d:\d\d(?:\.\d+)?\)!$", re.MULTILINE)
 _TEST_MODULES = re.compile(r"\b_?xx\w+|\b_test\w+|test modules")
 
 
@@ -36,7 +38,7 @@ def outcome_of(name: str, record: bytes, log: str, status: int | None, seconds: 
     def made(kind: Status, *more: Fault, reason: str = "") -> FileOutcome:
         return FileOutcome(name, kind, passed, len(skipped), lacking, (*faults, *more), reason, round(seconds, 1))
 
-    if status is None or re.search(r"^Timeout \(\d+:\d\d:\d\d", log, re.MULTILINE):
+    if status is None or (said.status is None and _TIMEOUT.search(log)):
         return made(Status.TIMED_OUT, Fault(name, "timed out", said.under_way))
     if said.status is None:
         how = f"{_spell(status)} {said.under_way}".strip()
@@ -75,7 +77,7 @@ class _Said:
             elif outcome == "skipped":
                 self.skipped[test] = str(text)
         status = event.get("status")
-        if isinstance(status, int):
+        if isinstance(status, int) and not isinstance(status, bool):
             self.status = status
 
     @property

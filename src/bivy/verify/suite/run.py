@@ -23,7 +23,7 @@ from bivy.verify.suite.known import compare, known_for, left_out, read_known
 from bivy.verify.suite.report import FileOutcome, Status, SuiteReport
 from bivy.verify.suite.results import outcome_of
 from bivy.verify.suite.room import OUT, Room, opened_room, program, with_bytecode, with_tests
-from bivy.verify.suite.tree import FOLDER, tests_of
+from bivy.verify.suite.tree import FOLDER, unpacked_tests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +58,7 @@ class _Run:
     work: Path
     kept: Path
     known: Sequence[Known]
+    patience: float
     progress: Progress
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -72,6 +73,7 @@ def run_suite(
     resume: bool = False,
     known: Sequence[Known] | None = None,
     tree: Path | None = None,
+    patience: float = PATIENCE,
     progress: Progress | None = None,
 ) -> SuiteReport:
     """Run CPython's own test suite in an image, and compare what fails with what is known to.
@@ -89,6 +91,7 @@ def run_suite(
         resume: Whether what is kept of an earlier run in the same image counts.
         known: What is known to fail; ``None`` for bivy's own list.
         tree: The folder of tests; ``None`` for those of the pinned source of the image's version.
+        patience: Seconds that a file may take.
         progress: Who watches.
 
     Raises:
@@ -100,7 +103,7 @@ def run_suite(
     started, begun = dt.datetime.now(dt.UTC), time.monotonic()
     with scratch_folder(cache / "work", "suite-") as scratch, opened_room(image, cache, scratch) as bare:
         version, library = _python_of(bare)
-        folder = tree or tests_of(version, cache=cache, progress=watcher)
+        folder = tree or unpacked_tests(version, cache=cache, progress=watcher)
         room = with_tests(bare, folder, f"{library}/test")
         names = _chosen(_all_files(room), tests)
         kept = cache / FOLDER / image.digest.removeprefix("sha256:")
@@ -108,7 +111,7 @@ def run_suite(
         if len(names) > _MANY and room.root.layered:
             room = _compiled(room, library, scratch, watcher)
         entries = known_for(version, entries)
-        run = _Run(room, scratch, kept, entries, watcher)
+        run = _Run(room, scratch, kept, entries, patience, watcher)
         done = _run_all(run, names, jobs, _kept(kept, names) if resume else {})
     files = tuple(done.get(name) or FileOutcome(name, Status.NOT_RUN) for name in names)
     new, expected, passing = compare(files, entries)
@@ -218,7 +221,7 @@ def _run_file(run: _Run, name: str) -> FileOutcome:
 def _outcome(run: _Run, name: str) -> FileOutcome:
     resources = ",".join(filter(None, [RESOURCES, MORE_RESOURCES.get(name)]))
     ignored = [word for pattern in left_out(run.known) for word in ("--ignore", pattern)]
-    options = ["-u", resources, "--timeout", str(PATIENCE), "-v", *ignored]
+    options = ["-u", resources, "--timeout", str(run.patience), "-v", *ignored]
     words = ["python3", *_OPTIONS, "-c", program("recorder"), *options, name]
     log = run.kept / f"{name}.log"
     begun = time.monotonic()
@@ -228,7 +231,7 @@ def _outcome(run: _Run, name: str) -> FileOutcome:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
             )
-            status = _ended(process, PATIENCE + _GRACE, run.stop)
+            status = _ended(process, run.patience + _GRACE, run.stop)
         record = out / "record"
         # It is the sandbox's to write: what is not a plain file of its own is not read.
         said = _tail(record, _MOST_RECORD) if record.is_file() and not record.is_symlink() else b""

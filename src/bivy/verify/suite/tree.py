@@ -21,7 +21,7 @@ FOLDER = "suite"
 """The folder below the cache's."""
 
 
-def tests_of(version: str, *, cache: Path, progress: Progress) -> Path:
+def unpacked_tests(version: str, *, cache: Path, progress: Progress) -> Path:
     """Return the folder of the tests of a version.
 
     Args:
