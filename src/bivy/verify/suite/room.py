@@ -83,12 +83,11 @@ class Room:
             hostname=HOSTNAME,
         )
         inside = Inside(self.root.folder)
-        accounts = {name: read_text(Inside(self.root.folder), name) + line for name, line in _ACCOUNTS.items()}
         planned = plan(
             self.image.config,
             options,
-            passwd=accounts["/etc/passwd"],
-            group=accounts["/etc/group"],
+            passwd=self.files["/etc/passwd"].read_text(),
+            group=self.files["/etc/group"].read_text(),
             hostname=HOSTNAME,
         )
         layered = self.root.layered
@@ -114,7 +113,8 @@ def opened_room(image: Image, cache: Path, scratch: Path) -> Iterator[Room]:
     with opened_root(image, cache, "CPython's test suite") as root:
         files = {}
         inside = Inside(root.folder)
-        contents = _FILES | {name: read_text(inside, name) + line for name, line in _ACCOUNTS.items()}
+        # First, since an image may have given the number away.
+        contents = _FILES | {name: line + read_text(inside, name) for name, line in _ACCOUNTS.items()}
         for name, content in contents.items():
             files[name] = scratch / name.rpartition("/")[2]
             files[name].write_text(content)
@@ -145,7 +145,12 @@ def with_tests(room: Room, tests: Path, target: str) -> Room:
 
 def with_bytecode(room: Room, bytecode: Path) -> Room:
     """Return a sandbox with bytecode laid over its files, which `bivy.verify.suite.inside.compiler` wrote."""
-    overlays = {target: (*sources, bytecode / target.lstrip("/")) for target, sources in room.overlays.items()}
+    overlays = {}
+    for target, sources in room.overlays.items():
+        compiled = bytecode / target.lstrip("/")
+        # The image's Python wrote it, and a link in the place of a folder would show what is on the machine.
+        honest = compiled.is_dir() and compiled.resolve() == bytecode.resolve() / target.lstrip("/")
+        overlays[target] = (*sources, compiled) if honest else sources
     return Room(room.image, room.root, room.files, overlays, (*room.above, bytecode))
 
 

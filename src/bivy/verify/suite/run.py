@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import posixpath
 import signal
 import subprocess
 import threading
@@ -134,7 +135,7 @@ def _python_of(room: Room) -> tuple[str, str]:
     """Ask the image which Python it has, and where its standard library is."""
     asked = "import platform, sysconfig; print(platform.python_version(), sysconfig.get_path('stdlib'))"
     words = _ask(room, ["python3", "-c", asked], "its Python does not say its version").split()
-    if len(words) != 2:
+    if len(words) != 2 or words[1] != posixpath.normpath(f"/{words[1]}"):
         raise BivyError(f"the image's Python says {' '.join(words)!r} where it is asked for its version")
     return words[0], words[1]
 
@@ -144,9 +145,12 @@ def _all_files(room: Room) -> list[str]:
 
 
 def _ask(room: Room, words: Sequence[str], fault: str) -> str:
-    done = subprocess.run(
-        room.command(words), capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=_GRACE
-    )
+    try:
+        done = subprocess.run(
+            room.command(words), capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=_GRACE
+        )
+    except subprocess.TimeoutExpired:
+        raise BivyError(f"{fault}: no answer within {_GRACE} seconds") from None
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise BivyError(": ".join([fault, *last]))
@@ -174,8 +178,12 @@ def _compiled(room: Room, library: str, scratch: Path, progress: Progress) -> Ro
     bytecode = scratch / "bytecode"
     bytecode.mkdir()
     words = ["python3", "-c", program("compiler"), OUT, library]
-    with under_way(progress, "compile the standard library and its tests"):
-        subprocess.run(room.command(words, bytecode), capture_output=True, check=False, stdin=subprocess.DEVNULL)
+    command = room.command(words, bytecode)
+    with (
+        under_way(progress, "compile the standard library and its tests"),
+        contextlib.suppress(subprocess.TimeoutExpired),  # what is not compiled, Python compiles itself
+    ):
+        subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, timeout=PATIENCE)
     return with_bytecode(room, bytecode)
 
 
