@@ -67,7 +67,13 @@ def test_a_skipped_file_says_why() -> None:
     found = judged(lines({"status": 0}), log="x\ntest_os skipped -- No module named '_tkinter'\n")
     assert (found.status, found.reason) == (Status.SKIPPED, "No module named '_tkinter'")
     assert judged(lines({"status": 4}), 4).status is Status.SKIPPED
-    assert judged(lines(*ended(A, "skipped", "x"), {"status": 0})).reason == "every test in it was skipped"
+    assert judged(lines({"status": 0})).reason == "there is no test in it"
+
+
+def test_a_file_of_which_no_test_ran_was_skipped_for_what_most_of_them_were() -> None:
+    reasons = [ended(f"test.test_os.A.test_{number}", "skipped", "no Tk" if number else "x") for number in range(3)]
+    found = judged(lines(*(event for pair in reasons for event in pair), {"status": 0}))
+    assert (found.status, found.reason, found.skipped) == (Status.SKIPPED, "no Tk", 3)
 
 
 def test_a_file_that_cannot_be_imported_failed() -> None:

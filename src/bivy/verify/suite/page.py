@@ -28,7 +28,7 @@ Written by `python -m bivy.verify.suite REF --record`; its text is in `src/bivy/
 fail in `src/bivy/verify/suite/known.toml`. Do not change it by hand.
 
 ```console
-$ python -m bivy.verify.suite python:3.14-alpine                     # all of it, some ten minutes on two cores
+$ python -m bivy.verify.suite python:3.14-alpine                     # all of it, some twelve minutes on two cores
 $ python -m bivy.verify.suite python:3.14-alpine test_os test_asyncio  # some files
 $ python -m bivy.verify.suite python:3.14-alpine --resume            # go on after Ctrl-C
 ```
@@ -48,10 +48,10 @@ It is an ordinary user, though images start as root, since root skips tests; and
 user to give files to, which tests of root's take for granted.
 
 CPython's own runner, regrtest, runs a file at a time, with Python's options as on CPython's build machines (`-W default
--bb`), ten minutes for each, and the resources `curses`, `decimal`, `subprocess` and `tzdata`; `test_socketserver` gets
-`network` too, by which it means loopback. A small program beside it writes down what comes of each test when it is
-known, so that after a crash it is said which test was under way. What fails and is not known to is run again, alone,
-after all others, as regrtest does with `--rerun`; that it then passed is said.
+-bb`), ten minutes for each, and the resources `curses`, `decimal`, `subprocess`, `tzdata` and `walltime`;
+`test_socketserver` gets `network` too, by which it means loopback. A small program beside it writes down what comes of
+each test when it is known, so that after a crash it is said which test was under way. What fails and is not known to is
+run again, alone, after all others, as regrtest does with `--rerun`; that it then passed is said.
 
 What each file wrote is kept in the cache, in `suite/` and the digest of the image.
 """

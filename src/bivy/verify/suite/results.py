@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import re
 import signal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from bivy.verify.suite.report import Fault, FileOutcome, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 NO_TESTS = 4
 """regrtest's exit status where a file has no tests that can run (libregrtest/results.py)."""
@@ -46,7 +47,7 @@ def outcome_of(name: str, record: bytes, log: str, status: int | None, seconds: 
     if said.status in (0, NO_TESTS) and not faults:
         if passed:
             return made(Status.PASSED)
-        return made(Status.SKIPPED, reason=_why_skipped(name, log) or "every test in it was skipped")
+        return made(Status.SKIPPED, reason=_why_skipped(name, log) or _most_common(skipped))
     if not faults:
         return made(Status.FAILED, Fault(name, "failed", _last_error(log)))
     return made(Status.FAILED)
@@ -99,6 +100,11 @@ def _events(record: bytes) -> Iterator[dict[str, object]]:
 def _why_skipped(name: str, log: str) -> str:
     found = re.search(rf"^{re.escape(name)} skipped -- (.+)$", log, re.MULTILINE)
     return found[1].strip() if found else ""
+
+
+def _most_common(reasons: Sequence[str]) -> str:
+    """Return the reason for which most tests of a file were skipped of which none ran."""
+    return collections.Counter(reasons).most_common(1)[0][0] if reasons else "there is no test in it"
 
 
 def _last_error(log: str) -> str:

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 PATIENCE: Final = 600
 """Seconds that a file may take, after which regrtest says where it is and ends."""
 _GRACE: Final = 60
-RESOURCES: Final = "curses,decimal,subprocess,tzdata"
-"""What tests may use that regrtest does not let them by itself: all but other machines, a screen, sound, and hours."""
+RESOURCES: Final = "curses,decimal,subprocess,tzdata,walltime"
+"""What tests may use that regrtest does not let them by itself: no other machine, screen or sound, no hours."""
 MORE_RESOURCES: Final = {"test_socketserver": "network"}
 """Files that ask for more: this one means loopback by the network."""
 TERMINAL: Final = "xterm"
@@ -135,7 +135,7 @@ def _python_of(room: Room) -> tuple[str, str]:
     """Ask the image which Python it has, and where its standard library is."""
     asked = "import platform, sysconfig; print(platform.python_version(), sysconfig.get_path('stdlib'))"
     words = _ask(room, ["python3", "-c", asked], "its Python does not say its version").split()
-    if len(words) != 2 or words[1] != posixpath.normpath(f"/{words[1]}"):
+    if len(words) != 2 or not words[1].startswith("/") or words[1] != posixpath.normpath(words[1]):
         raise BivyError(f"the image's Python says {' '.join(words)!r} where it is asked for its version")
     return words[0], words[1]
 

@@ -100,6 +100,9 @@ def listen(result: type, record: Callable[[dict[str, object]], None]) -> None:
 
 def main() -> None:
     """Run regrtest with this process's arguments."""
+    # It is what -m starts a module with, and some tests rely on what it imports.
+    import runpy  # noqa: F401
+
     from test.libregrtest import main as regrtest  # type: ignore[import-not-found]
     from test.libregrtest import testresult
 
