@@ -111,7 +111,7 @@ def test_nothing_run_is_not_good() -> None:
 
 def test_what_a_test_says_cannot_act_on_a_terminal() -> None:
     found = report([file(faults=(failed("test.test_os.A.a", "\x1b[2Jboo\n\nmore\r"),))], [])
-    assert found.findings() == ["test.test_os.A.a failed: [2Jboo more"]
+    assert found.findings() == ["test.test_os.A.a failed: \\x1b[2Jboo more"]
 
 
 def test_figures_count_tests_and_files() -> None:

@@ -154,10 +154,7 @@ class SuiteReport:
 
 
 def _line(fault: Fault) -> str:
+    from bivy.musl.render.summary import flat
+
     how = "was skipped" if fault.how == "skipped" else fault.how
-    return f"{fault.name} {how}" + (f": {_flat(fault.text)}" if fault.text else "")
-
-
-def _flat(text: str) -> str:
-    """Put a text into one line, what the control characters of a hostile test would do to a terminal left out."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return f"{fault.name} {how}" + (f": {flat(fault.text)}" if fault.text else "")
