@@ -127,7 +127,15 @@ def can_overlay(bubblewrap: Path, cache: Path) -> bool:
     return done.returncode == 0
 
 
-def arguments(planned: Plan, options: RunOptions, inside: Inside, *, hostname: str, layered: bool) -> list[str]:
+def arguments(
+    planned: Plan,
+    options: RunOptions,
+    inside: Inside,
+    *,
+    hostname: str,
+    layered: bool,
+    above: Sequence[Path] = (),
+) -> list[str]:
     """Return bubblewrap's options for a plan; the command is checked to be there.
 
     Args:
@@ -136,6 +144,7 @@ def arguments(planned: Plan, options: RunOptions, inside: Inside, *, hostname: s
         inside: The image's files.
         hostname: The machine's name inside.
         layered: Whether the image's files are laid under (and stay as they are) or written to.
+        above: Folders whose files are laid over the image's, the lowest first; only where it is layered.
 
     Raises:
         BivyError: The command or the host's certificates are missing, or the working directory is a file.
@@ -149,7 +158,7 @@ def arguments(planned: Plan, options: RunOptions, inside: Inside, *, hostname: s
         for capability in CAPABILITIES:
             words += ["--cap-add", f"CAP_{capability}"]
     root = str(inside.root)
-    words += ["--overlay-src", root, "--tmp-overlay", "/"] if layered else ["--bind", root, "/"]
+    words += overlay((inside.root, *above), "/") if layered else ["--bind", root, "/"]
     words += ["--proc", "/proc", "--dev", "/dev"]
     words += ["--perms", "1777", "--tmpfs" if options.read_only else "--dir", inside.follow("/tmp")]  # noqa: S108
     for source, target, writable in _mounts(options):
@@ -168,6 +177,11 @@ def arguments(planned: Plan, options: RunOptions, inside: Inside, *, hostname: s
     for name, value in planned.environment.items():
         words += ["--setenv", name, value]
     return [*words, "--chdir", place]
+
+
+def overlay(sources: Sequence[Path], target: str) -> list[str]:
+    """Return bubblewrap's options that show folders as one, the lowest first; what is written there is gone after."""
+    return [*(word for source in sources for word in ("--overlay-src", str(source))), "--tmp-overlay", target]
 
 
 def _mounts(options: RunOptions) -> Iterator[tuple[Path, str, bool]]:

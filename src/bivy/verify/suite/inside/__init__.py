@@ -1,0 +1,1 @@
+"""What runs in the image: the standard library alone, of whatever version the image has."""
