@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from bivy.oci.image import Image
+    from bivy.progress import Progress
     from bivy.verify.check import Check
+    from bivy.verify.report import Outcome
 
 
 @click.command()
@@ -26,6 +29,11 @@ if TYPE_CHECKING:
     "--checks", "folders", multiple=True, metavar="DIR",
     type=click.Path(path_type=pathlib.Path, exists=True, file_okay=False),
     help="A folder of checks of your own, beside bivy's.",
+)  # fmt: skip
+@click.option("--suite", is_flag=True, help="Run CPython's own tests in it too; that takes some ten minutes.")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(1), default=2, show_default=True, metavar="N",
+    help="Files of the suite that run at once.",
 )  # fmt: skip
 @click.option("--list", "as_list", is_flag=True, help="List the checks, and make none.")
 @click.option(
@@ -42,6 +50,8 @@ def command(
     only: tuple[str, ...],
     without: tuple[str, ...],
     folders: tuple[Path, ...],
+    suite: bool,
+    jobs: int,
     as_list: bool,
     junit: Path | None,
     as_json: bool,
@@ -77,7 +87,8 @@ def command(
     platform = find_arch(arch).platform if arch else ""
     watcher, cache = fetching(quiet=quiet), cache_folder()
     with opened(reference, layout=output, platform=platform, cache=cache, progress=watcher) as image:
-        report = verify(image, checks, where=reference, cache=cache, without=reasons, progress=watcher)
+        more, tests = _suite(image, reference, cache, jobs, watcher) if suite else ((), None)
+        report = verify(image, checks, where=reference, cache=cache, without=reasons, more=more, progress=watcher)
     keep(report, cache)
     if junit:
         from bivy.verify.render import as_junit
@@ -86,7 +97,7 @@ def command(
     if as_json:
         from bivy.verify.render import as_json as spell_json
 
-        print_json(spell_json(report))
+        print_json(spell_json(report) | ({"suite": tests} if suite else {}))
     else:
         from rich.console import Console
 
@@ -95,6 +106,21 @@ def command(
         draw(report, Console(highlight=False), quiet=quiet, verbose=verbose)
     if not report.passed:
         raise click.exceptions.Exit(1)
+
+
+def _suite(
+    image: Image, where: str, cache: Path, jobs: int, watcher: Progress
+) -> tuple[tuple[Outcome, ...], dict[str, Any] | None]:
+    """Run CPython's own tests; returns what came of them as an outcome, and file by file."""
+    from bivy.errors import BivyError
+    from bivy.verify.suite.outcome import outcome_of_suite, suite_as_json, suite_skipped
+    from bivy.verify.suite.run import run_suite
+
+    try:
+        report = run_suite(image, where=where, cache=cache, jobs=jobs, progress=watcher)
+    except BivyError as fault:
+        return (suite_skipped(str(fault)),), None
+    return (outcome_of_suite(report),), suite_as_json(report)
 
 
 def _reasons(told: Sequence[str]) -> dict[str, str]:
