@@ -94,7 +94,7 @@ def main() -> None:
         sys.stderr.close()
         status = 141
     except Exception as fault:
-        if not _show(fault):
+        if not show_fault(fault):
             raise
         status = getattr(fault, "exit_status", 1)
     raise SystemExit(status if isinstance(status, int) else 0)
@@ -104,7 +104,7 @@ def _interrupted(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 
     raise KeyboardInterrupt(number)
 
 
-def _show(fault: Exception) -> bool:
+def show_fault(fault: Exception) -> bool:
     """Print a foreseeable fault and tell whether it was one."""
     if hasattr(fault, "exit_status"):  # BivyError, and ApkError, which may import nothing of bivy's
         _say(str(fault), getattr(fault, "hint", None))
