@@ -78,9 +78,9 @@ def main() -> None:
             signal.signal(number, _interrupted)
     try:
         status: Any = group.main(prog_name="bivy", standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as end:
         _say("stopped")
-        status = 130
+        status = _status_of(end.__cause__)
     except click.exceptions.Exit as end:
         status = end.exit_code
     except click.ClickException as fault:
@@ -88,7 +88,7 @@ def main() -> None:
         status = 2
     except KeyboardInterrupt as interruption:
         _say("stopped")
-        status = 128 + (interruption.args[0] if interruption.args else signal.SIGINT)
+        status = _status_of(interruption)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python would complain again when it closes it.
         sys.stderr.close()
@@ -98,6 +98,12 @@ def main() -> None:
             raise
         status = getattr(fault, "exit_status", 1)
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _status_of(interruption: BaseException | None) -> int:
+    """Return the exit status of who was interrupted, by Ctrl-C or by the signal that `_interrupted` got."""
+    told = isinstance(interruption, KeyboardInterrupt) and interruption.args
+    return 128 + (interruption.args[0] if interruption and told else signal.SIGINT)
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's signature

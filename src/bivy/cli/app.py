@@ -154,6 +154,7 @@ def _starting(output: Path, text: str) -> Callable[[str, str], list[str]]:
     import shlex
 
     from bivy.cli.run import command as run
+    from bivy.cli.run import options_of
     from bivy.errors import UsageError
 
     try:
@@ -163,8 +164,9 @@ def _starting(output: Path, text: str) -> Callable[[str, str], list[str]]:
         raise UsageError(f"--run {text}: {str(fault).lower()}") from None
     except click.UsageError as fault:
         raise UsageError(f"--run {text}: {fault.format_message()}", hint="bivy run --help has its options") from None
-    if told["reference"] != "IMAGE" or told["words"]:
+    if told.pop("reference") != "IMAGE" or told["words"]:
         raise UsageError(f"--run {text}: only options of bivy run", hint="--command says the program's arguments")
+    options_of(**{name: value for name, value in told.items() if name not in ("arch", "output")})
     # -P: the folder that this is called in, the project's own, has modules that are not meant.
     program = [sys.executable, "-P", "-m", "bivy", "run", *words, "--output", str(output)]
     return lambda name, platform: [*program, "--platform", platform, "--", name]
