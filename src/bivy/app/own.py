@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bivy.app.contents import Contents
-    from bivy.app.distributions import Workplace
+    from bivy.app.layers import Workplace
     from bivy.app.values import Project, ProjectFile
     from bivy.musl.archives.wheel import Wheel
 

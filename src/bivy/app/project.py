@@ -262,21 +262,23 @@ def _python(said: Said, requires: str, document: Document | None) -> str:
     Raises:
         UsageError: bivy builds none that it is for, or not the one that is told.
     """
-    from bivy.build.recipe import RECIPES, load_recipe
     from bivy.images.definition import load_image
 
     if said.options.base:
         if said.options.python:
             raise said.refuse("python", "`base` decides which Python there is; one of the two can be said")
         return ""
+    told, default = said.options.python, load_image("python").default
+    if not told and not requires:
+        return default
+    from bivy.build.recipe import RECIPES, load_recipe
+
     versions = sorted(load_recipe(RECIPES / "python").versions, key=_numbers)
     minors = [*dict.fromkeys(version.rpartition(".")[0] for version in versions)]
-    told = said.options.python
     if told and told not in minors:
         raise said.refuse("python", f"bivy builds no Python {told}", told, hint=f"it builds {', '.join(minors)}")
-    default = load_image("python").default
     if not requires:
-        return told or default
+        return told
     fitting = _fitting(requires, versions, document)
     if told and told not in fitting:
         raise said.refuse("python", f"the project is not for Python {told}: it requires {requires}", told)
