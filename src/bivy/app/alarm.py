@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 _QUIET: Final = 60
 _LONGEST: Final = 1600
 _FIRST: Final = 100
+# Seconds.
 _PAUSE: Final = 1.0
+_INTERVAL: Final = 0.5
 
 
 class Alarm:
@@ -21,7 +24,8 @@ class Alarm:
 
     Args:
         ring: Called, from that thread, after something has happened in one of them, and once when all are watched:
-            what happened before that is not noticed.
+            what happened before that is not noticed. Where the kernel cannot tell, or is not to be asked
+            (``WATCHFILES_FORCE_POLLING``), it is called all the time.
         say: Called with what a person ought to know.
     """
 
@@ -49,6 +53,12 @@ class Alarm:
             self._thread.join()
 
     def _listen(self, folders: frozenset[Path], stop: threading.Event) -> None:
+        # The library's own way of looking again and again misses what changes twice within a second.
+        if self._polling or os.environ.get("WATCHFILES_FORCE_POLLING", "") not in ("", "false", "disable", "disabled"):
+            self._ring()
+            while not stop.wait(_INTERVAL):
+                self._ring()
+            return
         import watchfiles
 
         watched = False
@@ -56,7 +66,6 @@ class Alarm:
             for changes in watchfiles.watch(
                 *folders, watch_filter=None, debounce=_LONGEST, step=_QUIET, stop_event=stop, rust_timeout=_FIRST,
                 yield_on_timeout=True, raise_interrupt=False, recursive=False,
-                force_polling=self._polling or None,
             ):  # fmt: skip
                 if changes or not watched:
                     self._ring()
@@ -64,8 +73,7 @@ class Alarm:
         except FileNotFoundError:
             self._again(stop)  # a folder has vanished: whoever is woken finds out which are left
         except (OSError, RuntimeError) as fault:
-            if not self._polling:
-                self._say(f"the kernel does not tell of changes ({fault}): the files are looked at again and again")
+            self._say(f"the kernel does not tell of changes ({fault}): the files are looked at again and again")
             self._polling = True
             self._again(stop)
 
