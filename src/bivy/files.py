@@ -143,6 +143,18 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_settled(newest: int, now: int) -> bool:
+    """Tell whether no file can change once more without looking different.
+
+    The kernel notes times in steps of up to 10 ms: who changes a file twice within one step leaves no trace.
+
+    Args:
+        newest: When the last of them changed, in nanoseconds since 1970.
+        now: When it was looked at, in nanoseconds since 1970.
+    """
+    return newest < now - 20_000_000
+
+
 def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal.
 

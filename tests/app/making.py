@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from bivy.apk.entry import Entry, Kind
 from bivy.app.base import Base, read_base
 from bivy.app.dependencies import Pinned
-from bivy.app.distributions import Workplace
-from bivy.app.layers import LayerStore
+from bivy.app.layers import LayerStore, Workplace
 from bivy.oci.config import ImageConfig
 from bivy.oci.image import Image, make_image
 from bivy.oci.layer import layer_from_tree

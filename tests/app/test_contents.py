@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bivy.app.contents import is_settled, look, read_contents
+from bivy.app.contents import look, read_contents
 from bivy.app.project import read_project
+from bivy.files import is_settled
 
 
 @pytest.fixture

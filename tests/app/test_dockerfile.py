@@ -109,7 +109,7 @@ def test_a_version_that_git_knows_is_given_to_the_build(tmp_path: Path) -> None:
 
 def test_a_script_of_what_is_no_package_is_called(tmp_path: Path) -> None:
     text = NAMED + '[project.scripts]\nshop = "main:run.all"\n'
-    entrypoint = json.loads(lines(tmp_path, {"pyproject.toml": text})[-1].removeprefix("ENTRYPOINT "))
+    entrypoint = json.loads(lines(tmp_path, {"pyproject.toml": text})[-2].removeprefix("ENTRYPOINT "))
     assert entrypoint == ["python3", "-c", "import sys, main; sys.exit(main.run.all())"]
 
 

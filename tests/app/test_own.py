@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from bivy.app.contents import read_contents
-from bivy.app.distributions import Workplace
-from bivy.app.layers import Kept
+from bivy.app.layers import Kept, Workplace
 from bivy.app.own import own_layer
 from bivy.app.project import read_project
 from tests.app.making import workplace

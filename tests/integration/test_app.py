@@ -7,11 +7,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -22,7 +20,7 @@ import pytest
 from bivy.oci.layout import read_image, read_node
 from bivy.sandbox import why_no_sandbox
 from tests.app.making import wheel
-from tests.integration.conftest import bivy
+from tests.integration.conftest import answer, bivy, free_port
 
 pytestmark = [
     pytest.mark.image,
@@ -51,14 +49,6 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 
 
 @pytest.fixture
-def dist(dist: Path, tmp_path: Path) -> Path:
-    """A layout of the test's own, so that no other test finds its images."""
-    own = tmp_path / "layout"
-    shutil.copytree(dist, own, copy_function=os.link)
-    return own
-
-
-@pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A service that needs a distribution, which is in a folder beside it."""
     wheel(tmp_path / "wheels", "greeting", "1.0", {"greeting.py": 'def text(): return "hello"\n'})
@@ -69,8 +59,8 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def app(folder: Path, dist: Path, *words: str) -> dict[str, object]:
-    command = ("app", str(folder), "--output", str(dist), "--entrypoint", "python3 main.py", "--json", "-q", *words)
+def app(folder: Path, layout: Path, *words: str) -> dict[str, object]:
+    command = ("app", str(folder), "--output", str(layout), "--entrypoint", "python3 main.py", "--json", "-q", *words)
     found: dict[str, object] = json.loads(bivy(*command).stdout)
     return found
 
@@ -81,15 +71,9 @@ def digest_of(made: dict[str, object]) -> str:
     return str(images[0]["digest"])
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @contextlib.contextmanager
-def started(dist: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "bivy", "run", "--output", str(dist), *words],
+def started(layout: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-m", "bivy", "run", "--output", str(layout), *words],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     try:
         yield process
@@ -98,44 +82,32 @@ def started(dist: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def answer(port: int) -> str:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
-                return str(response.read().decode())
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def test_a_service_answers_and_stops_when_it_is_asked_to(project: Path, dist: Path) -> None:
-    app(project, dist)
+def test_a_service_answers_and_stops_when_it_is_asked_to(project: Path, layout: Path) -> None:
+    app(project, layout)
     port = free_port()
-    with started(dist, "service:0", str(port)) as process:
+    with started(layout, "service:0", str(port)) as process:
         assert answer(port) == "hello"
         process.send_signal(signal.SIGTERM)
         # Nothing in the program is ready for the signal: as a first process, it would not even notice.
         assert process.wait(30) == 128 + signal.SIGTERM
 
 
-def test_a_change_of_code_changes_the_last_layer_alone(project: Path, dist: Path) -> None:
-    before = app(project, dist)
+def test_a_change_of_code_changes_the_last_layer_alone(project: Path, layout: Path) -> None:
+    before = app(project, layout)
     (project / "main.py").write_text(SERVER + "# changed\n")
-    after = app(project, dist)
+    after = app(project, layout)
     layers = [[layer["digest"] for layer in made["images"][0]["layers"]] for made in (before, after)]  # type: ignore[index]
     assert layers[0][:-1] == layers[1][:-1]
     assert layers[0][-1] != layers[1][-1]
 
 
 def test_nothing_changed_says_so_and_the_same_inputs_give_the_same_digest(
-    project: Path, dist: Path, tmp_path: Path
+    project: Path, layout: Path, tmp_path: Path
 ) -> None:
-    first = app(project, dist)
+    first = app(project, layout)
     time.sleep(0.1)
-    app(project, dist)
-    again = app(project, dist)
+    app(project, layout)
+    again = app(project, layout)
     assert again["unchanged"]
     assert digest_of(first) == digest_of(again)
     other = tmp_path / "elsewhere" / "service"
@@ -148,24 +120,24 @@ def test_nothing_changed_says_so_and_the_same_inputs_give_the_same_digest(
     for name in ("packages", "runtime"):  # what compiles the first process takes minutes
         (tmp_path / "cache" / name).symlink_to(shared / name)
     done = subprocess.run(
-        [sys.executable, "-m", "bivy", "app", str(other), "--output", str(dist), "--entrypoint", "python3 main.py",
+        [sys.executable, "-m", "bivy", "app", str(other), "--output", str(layout), "--entrypoint", "python3 main.py",
          "--json", "-q"], capture_output=True, text=True, env=environment, check=True,
     )  # fmt: skip
     assert digest_of(json.loads(done.stdout)) == digest_of(first)
 
 
-def test_an_image_that_was_removed_is_made_again(project: Path, dist: Path) -> None:
+def test_an_image_that_was_removed_is_made_again(project: Path, layout: Path) -> None:
     from bivy.oci.layout import remove_image
 
-    first = app(project, dist)
-    remove_image(dist, "service:0")
-    again = app(project, dist)
+    first = app(project, layout)
+    remove_image(layout, "service:0")
+    again = app(project, layout)
     assert not again["unchanged"]
     assert digest_of(first) == digest_of(again)
 
 
-def test_everything_in_it_is_listed_and_the_list_is_attached(project: Path, dist: Path, tmp_path: Path) -> None:
-    app(project, dist, "--sbom", str(tmp_path / "sbom.json"))
+def test_everything_in_it_is_listed_and_the_list_is_attached(project: Path, layout: Path, tmp_path: Path) -> None:
+    app(project, layout, "--sbom", str(tmp_path / "sbom.json"))
     content = (tmp_path / "sbom.json").read_bytes()
     listed = json.loads(content)
     schemas = resources.files("cyclonedx.schema") / "_res"
@@ -182,22 +154,22 @@ def test_everything_in_it_is_listed_and_the_list_is_attached(project: Path, dist
     assert "pkg:pypi/greeting@1.0" in purls
     assert any(purl and purl.startswith("pkg:apk/bivy/python@3.14") for purl in purls)
     assert any(each["name"] == "bivy-init" for each in listed["components"])
-    (referrer,) = read_node(dist, "service:0").referrers
+    (referrer,) = read_node(layout, "service:0").referrers
     assert referrer.artifact_type == "application/vnd.cyclonedx+json"
     assert referrer.blobs[0].read() == content
-    assert referrer.subject == read_image(dist, "service:0").digest
+    assert referrer.subject == read_image(layout, "service:0").digest
 
 
-def test_the_base_s_pip_knows_what_is_installed(project: Path, dist: Path) -> None:
-    app(project, dist)
+def test_the_base_s_pip_knows_what_is_installed(project: Path, layout: Path) -> None:
+    app(project, layout)
     words = ("--entrypoint", "pip", "service:0", "--no-cache-dir", "show", "-f", "greeting")
-    told = bivy("run", "--output", str(dist), *words).stdout
+    told = bivy("run", "--output", str(layout), *words).stdout
     assert "Location: /usr/local/lib/python3.14/site-packages" in told
     assert "__pycache__/greeting.cpython-314.pyc" in told
 
 
-def test_bytecode_is_used_as_it_is_in_the_image(project: Path, dist: Path) -> None:
-    app(project, dist)
+def test_bytecode_is_used_as_it_is_in_the_image(project: Path, layout: Path) -> None:
+    app(project, layout)
     program = (
         "import importlib.util, json, os, sys, greeting\n"
         "for module, flags in ((greeting, 1), (json, 1)):\n"
@@ -208,20 +180,20 @@ def test_bytecode_is_used_as_it_is_in_the_image(project: Path, dist: Path) -> No
         "own = open('/app/__pycache__/main.cpython-314.pyc', 'rb').read()\n"
         "assert own[4] == 3\n"
     )
-    bivy("run", "--output", str(dist), "--entrypoint", "python3", "service:0", "-c", program)
+    bivy("run", "--output", str(layout), "--entrypoint", "python3", "service:0", "-c", program)
 
 
-def test_the_user_has_no_rights_and_a_home(project: Path, dist: Path) -> None:
-    app(project, dist)
+def test_the_user_has_no_rights_and_a_home(project: Path, layout: Path) -> None:
+    app(project, layout)
     words = ("--entrypoint", "sh", "service:0", "-c", 'id -u; id -g; echo "$HOME"; pwd')
-    assert bivy("run", "--output", str(dist), *words).stdout.split() == ["65532", "65532", "/home/nonroot", "/app"]
+    assert bivy("run", "--output", str(layout), *words).stdout.split() == ["65532", "65532", "/home/nonroot", "/app"]
 
 
-def test_nothing_of_the_project_s_belongs_to_its_user(project: Path, dist: Path) -> None:
+def test_nothing_of_the_project_s_belongs_to_its_user(project: Path, layout: Path) -> None:
     from bivy.oci.layer import read_layer, read_tar
 
-    app(project, dist)
-    layers = read_image(dist, "service:0").layers
+    app(project, layout)
+    layers = read_image(layout, "service:0").layers
     for layer in layers:
         for entry in read_tar(read_layer(layer), "a layer").entries:
             own = entry.uid == 65532
@@ -229,7 +201,7 @@ def test_nothing_of_the_project_s_belongs_to_its_user(project: Path, dist: Path)
             assert entry.mode & 0o002 == 0 or entry.mode & 0o1000 or entry.kind.value == "symlink", entry.path
 
 
-def test_processes_that_nobody_waits_for_are_taken_care_of(project: Path, dist: Path) -> None:
+def test_processes_that_nobody_waits_for_are_taken_care_of(project: Path, layout: Path) -> None:
     (project / "main.py").write_text(
         "import os, subprocess, time\n"
         "subprocess.run(['sh', '-c', 'sleep 0.1 & sleep 0.2 &'], check=True)\n"
@@ -239,20 +211,20 @@ def test_processes_that_nobody_waits_for_are_taken_care_of(project: Path, dist: 
         "    states.append(open(f'/proc/{name}/stat').read().rpartition(')')[2].split()[0])\n"
         "print(states.count('Z'))\n"
     )
-    app(project, dist)
-    assert bivy("run", "--output", str(dist), "service:0").stdout == "0\n"
+    app(project, layout)
+    assert bivy("run", "--output", str(layout), "service:0").stdout == "0\n"
 
 
 @pytest.mark.parametrize(
     ("program", "status"), [("import sys; sys.exit(7)", 7), ("import os; os.kill(os.getpid(), 9)", 137)]
 )
-def test_the_exit_status_is_the_program_s(project: Path, dist: Path, program: str, status: int) -> None:
+def test_the_exit_status_is_the_program_s(project: Path, layout: Path, program: str, status: int) -> None:
     (project / "main.py").write_text(program)
-    app(project, dist)
-    assert bivy("run", "--output", str(dist), "service:0", check=False).returncode == status
+    app(project, layout)
+    assert bivy("run", "--output", str(layout), "service:0", check=False).returncode == status
 
 
-def test_an_image_for_another_architecture_is_made_without_running_anything_of_it(project: Path, dist: Path) -> None:
+def test_an_image_for_another_architecture_is_made_without_running_anything_of_it(project: Path, layout: Path) -> None:
     import dataclasses
 
     from bivy.oci.image import make_image
@@ -261,41 +233,41 @@ def test_an_image_for_another_architecture_is_made_without_running_anything_of_i
 
     foreign = base_image()
     config = dataclasses.replace(foreign.config, architecture="s390x")
-    write_image(make_image(config, foreign.layers), dist, ["foreign:1"])
-    made = app(project, dist, "--base", "foreign:1", "--platform", "linux/s390x")
+    write_image(make_image(config, foreign.layers), layout, ["foreign:1"])
+    made = app(project, layout, "--base", "foreign:1", "--platform", "linux/s390x")
     images = made["images"]
     assert isinstance(images, list)
     assert images[0]["platform"] == "linux/s390x"
-    image = read_image(dist, "service:0", "linux/s390x")
+    image = read_image(layout, "service:0", "linux/s390x")
     assert image.config.entrypoint[0] == "/sbin/bivy-init"
 
 
-def test_an_entrypoint_that_is_not_there_makes_no_image(project: Path, dist: Path) -> None:
-    words = ("app", str(project), "--output", str(dist), "--name", "broken:1", "--entrypoint", "gunicorn main:app")
+def test_an_entrypoint_that_is_not_there_makes_no_image(project: Path, layout: Path) -> None:
+    words = ("app", str(project), "--output", str(layout), "--name", "broken:1", "--entrypoint", "gunicorn main:app")
     done = bivy(*words, check=False)
     assert done.returncode == 2
     assert "no program 'gunicorn'" in done.stderr
-    assert "broken:1" not in bivy("images", "--output", str(dist)).stdout
+    assert "broken:1" not in bivy("images", "--output", str(layout)).stdout
 
 
-def test_what_was_pushed_is_sent_again_only_where_it_changed(project: Path, dist: Path) -> None:
+def test_what_was_pushed_is_sent_again_only_where_it_changed(project: Path, layout: Path) -> None:
     from tests.oci.registry.standin import stand_in
 
     with stand_in() as registry:
         host = f"127.0.0.1:{registry.port}"
         place = f"{host}/team/service:1"
-        app(project, dist, "--push", place)
+        app(project, layout, "--push", place)
         assert len(registry.manifests) >= 2  # the image, and the list of what is in it
         registry.requests.clear()
         (project / "main.py").write_text(SERVER + "# changed\n")
-        made = app(project, dist, "--push", place)
+        made = app(project, layout, "--push", place)
         sent = [each for each in registry.requests if each.method == "PUT" and "/blobs/" in each.path]
         assert len(sent) <= 2  # the project's layer and the config
         assert made["pushed"] == [f"{host}/team/service@{digest_of(made)}"]
 
 
-def test_alpine_packages_are_added_with_apk_s_database(project: Path, dist: Path) -> None:
-    app(project, dist, "--package", "bash", "--name", "with-bash:1")
+def test_alpine_packages_are_added_with_apk_s_database(project: Path, layout: Path) -> None:
+    app(project, layout, "--package", "bash", "--name", "with-bash:1")
     words = ("--entrypoint", "bash", "with-bash:1", "-c", "apk info -e bash && tail -n 1 /etc/passwd")
-    told = bivy("run", "--output", str(dist), *words).stdout
+    told = bivy("run", "--output", str(layout), *words).stdout
     assert told.startswith("bash\nnonroot:x:65532:65532:")

@@ -49,13 +49,14 @@ def main():
 
 
 def build(project: Project, folder: Path) -> str:
-    """Build a project's Dockerfile as it stands, and return the image's reference."""
+    """Build a project's Dockerfile, which is written where it is not there, and return the image's reference."""
     if os.geteuid() != 0:
         pytest.skip("buildah needs subordinate user ids, which only an administrator can give")
     program = shutil.which("buildah")
     if program is None:
         pytest.skip("buildah is not installed")
-    save_dockerfile(project)
+    if not (project.root / "Dockerfile").exists():
+        save_dockerfile(project)
     words = ["--root", f"{folder}/storage", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
     words += ["bud", "--isolation", "chroot", "--tag", f"oci-archive:{folder}/built.tar:app"]
     if trusted := os.environ.get("SSL_CERT_FILE"):  # whom this machine trusts, the build has to trust, too
@@ -114,3 +115,16 @@ def test_a_script_is_built_and_started(dist: Path, tmp_path: Path) -> None:
     image = build(read_project(tmp_path / "jobs/job.py", base(dist)), tmp_path)
     assert bivy("run", image).stdout == "3.10\n"
     assert bivy("run", "--entrypoint", "ls", image, "/app").stdout == "job.py\n"
+
+
+def test_the_lines_with_tini_start_the_program_below_another_process(dist: Path, tmp_path: Path) -> None:
+    write_files(tmp_path / "job", {"main.py": "import os\nprint(os.environ['BELOW'])\n"})
+    project = read_project(tmp_path / "job", base(dist))
+    save_dockerfile(project)
+    written = (project.root / "Dockerfile").read_text()
+    # tini comes from a mirror of Alpine's, which is not at hand: a script that is called as it is takes its place.
+    script = "printf '#!/bin/sh\\nshift; BELOW=tini exec \"$@\"\\n' >/sbin/tini && chmod 755 /sbin/tini"
+    taken = written.replace("# RUN apk add --no-cache tini", f"RUN {script}").replace("# ENTRYPOINT", "ENTRYPOINT")
+    assert taken.count("tini") == written.count("tini") + 2
+    (project.root / "Dockerfile").write_text(taken)
+    assert bivy("run", build(project, tmp_path)).stdout == "tini\n"

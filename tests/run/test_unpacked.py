@@ -16,7 +16,7 @@ from bivy.oci.layer import layer_from_tree
 from bivy.rootfs.tree import Tree
 from bivy.run import unpacked as module
 from bivy.run.layers import write_layers
-from bivy.run.unpacked import throwaway, unpacked
+from bivy.run.unpacked import forget, in_use, throwaway, unpacked, without_last_layer
 from tests.run.conftest import image_of, saying
 
 
@@ -83,3 +83,67 @@ def test_a_throwaway_folder_is_gone_afterwards(image: Image, tmp_path: Path) -> 
     with throwaway(image, tmp_path) as root:
         assert (root / "bin/probe").exists()
     assert list((tmp_path / "roots").iterdir()) == []
+
+
+@pytest.fixture
+def layered(image: Image) -> Image:
+    """The image with a layer on top that changes, adds, hides and replaces."""
+    entries = [
+        Entry("etc/motd", Kind.FILE, 0o444, content=b"as it is now"),
+        Entry("srv/web/new", Kind.FILE, 0o600, content=b"new"),
+        Entry("etc/.wh.group", Kind.FILE, 0o644),
+        Entry("var", Kind.DIRECTORY, 0o700),
+    ]
+    return add_layer(image, layer_from_tree(Tree.of(entries)))
+
+
+def listing(root: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(root)): (
+            path.lstat().st_mode,
+            b"" if path.is_dir() and not path.is_symlink() else str(path.readlink()).encode() if path.is_symlink()
+            else path.read_bytes(),
+        )
+        for path in root.rglob("*")
+    }  # fmt: skip
+
+
+def test_an_image_on_top_of_one_that_is_there_is_the_same_as_one_by_itself(
+    image: Image, layered: Image, tmp_path: Path
+) -> None:
+    alone = listing(unpacked(layered, tmp_path / "alone"))
+    below = unpacked(image, tmp_path / "both")
+    before = listing(below)
+    found = unpacked(layered, tmp_path / "both")
+    assert listing(found) == alone
+    assert listing(below) == before
+    assert (found / "bin/probe").samefile(below / "bin/probe")
+    assert alone["etc/motd"][1] == b"as it is now"
+    assert "etc/group" not in alone
+
+
+def test_what_is_below_the_last_layer_is_an_image_s_files(image: Image, layered: Image, tmp_path: Path) -> None:
+    assert unpacked(without_last_layer(layered), tmp_path) == unpacked(image, tmp_path)
+
+
+def test_an_image_is_forgotten_unless_it_is_in_use(image: Image, tmp_path: Path) -> None:
+    with in_use(image, tmp_path) as root:
+        forget(image, tmp_path)
+        assert (root / "bin/probe").exists()
+    forget(image, tmp_path)
+    assert not root.exists()
+    forget(image, tmp_path)
+    assert unpacked(image, tmp_path) == root
+
+
+def test_a_file_system_without_second_names_has_every_file_written(
+    image: Image, layered: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    below = unpacked(image, tmp_path)
+    monkeypatch.setattr("os.link", refused)
+    found = unpacked(layered, tmp_path)
+    assert (found / "bin/probe").read_bytes() == b"program"
+    assert not (found / "bin/probe").samefile(below / "bin/probe")

@@ -79,18 +79,6 @@ def read_contents(project: Project, known: Mapping[str, Seen]) -> Contents:
     return Contents(digests, seen)
 
 
-def is_settled(newest: int, now: int) -> bool:
-    """Tell whether no file can change once more without looking different.
-
-    The kernel notes times in steps of up to 10 ms: who changes a file twice within one step leaves no trace.
-
-    Args:
-        newest: When the last of them changed, in nanoseconds since 1970.
-        now: When it was looked at, in nanoseconds since 1970.
-    """
-    return newest < now - 20_000_000
-
-
 def look(where: Path) -> tuple[str, int] | None:
     """Return what a project's folder looks like, without reading a file, and when the last thing in it changed.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, replace
-from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -13,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from bivy.app import bytecode, install
-from bivy.app.bytecode import Compiler, Module, Pack, write_packs
+from bivy.app.bytecode import Module, Pack, write_packs
 from bivy.app.install import Origin, bytecode_place, sources_of
-from bivy.app.layers import Item, Kept, LayerStore
+from bivy.app.layers import Item, Kept
 from bivy.errors import BivyError
 from bivy.files import write_whole
 from bivy.musl.archives.standards import normalised
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from bivy.app.base import Base
     from bivy.app.dependencies import Pinned
+    from bivy.app.layers import LayerStore, Workplace
     from bivy.musl.archives.wheel import Wheel
     from bivy.progress import Progress
 
@@ -66,27 +66,6 @@ class _Opened:
     @property
     def size(self) -> int:
         return sum(item.size for item in self.items)
-
-
-@dataclass(frozen=True, slots=True)
-class Workplace:
-    """What layers of distributions are made with.
-
-    Attributes:
-        base: What they are laid on.
-        store: Where layers are kept.
-        cache: bivy's cache folder.
-        compiler: Returns what compiles bytecode, or why nothing can.
-        compiles: What decides the bytes of bytecode, for keys.
-        progress: Who watches.
-    """
-
-    base: Base
-    store: LayerStore
-    cache: Path
-    compiler: Callable[[], Compiler | str]
-    compiles: str
-    progress: Progress
 
 
 def dependency_layers(pinned: Sequence[Pinned], at: Workplace) -> tuple[Kept, ...]:
@@ -357,6 +336,8 @@ def _component(opened: _Opened) -> Component:
 
 def license_of(metadata: bytes) -> str:
     """Return what core metadata says of the licence: an SPDX expression, or what else is one line."""
+    from email.parser import BytesHeaderParser
+
     parsed = BytesHeaderParser().parsebytes(metadata)
     told = str(parsed.get("License-Expression") or "").strip()
     if told:

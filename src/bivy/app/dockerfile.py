@@ -75,8 +75,9 @@ def dockerfile(project: Project) -> str:
     groups = (
         [
             f"# {project.name} as an image, much as bivy app makes it. A .dockerignore belongs beside this file, so",
-            "# that nothing is copied that should not be. Start it with docker run --init: bivy's first process, which",
-            "# hands signals on to the program and takes care of processes that it leaves behind, is not in this one.",
+            "# that nothing is copied that should not be. bivy's first process, which hands signals on to the program",
+            "# and takes care of processes that it leaves behind, is not in this one: start it with docker run --init,",
+            "# or make lines of the two comments with tini.",
         ],
         [*_project_stage(project, base)],
         [*_dependencies_stage(project, base)],
@@ -222,6 +223,7 @@ def _image_stage(project: Project, base: str) -> Iterator[str]:
         yield f"RUN {shlex.join(['apk', 'add', '--no-cache', *options.packages])}"
     uid = UNPRIVILEGED.partition(":")[0]
     user = options.user or UNPRIVILEGED
+    yield "# RUN apk add --no-cache tini"
     if not options.user:
         yield f"RUN adduser -D -u {uid} -h /home/nonroot -s /sbin/nologin nonroot"
     yield _assignments("ENV", {"PATH": f"{_VENV}/bin:$PATH"}, expanding=True)
@@ -241,7 +243,9 @@ def _image_stage(project: Project, base: str) -> Iterator[str]:
     if options.volumes:
         yield f"VOLUME {json.dumps(options.volumes)}"
     yield f"USER {user}"
-    yield f"ENTRYPOINT {json.dumps(_start(project), ensure_ascii=False)}"
+    start = _start(project)
+    yield f"ENTRYPOINT {json.dumps(start, ensure_ascii=False)}"
+    yield f"# ENTRYPOINT {json.dumps(['/sbin/tini', '--', *start], ensure_ascii=False)}"
     if options.command:
         yield f"CMD {json.dumps(options.command, ensure_ascii=False)}"
 

@@ -48,10 +48,12 @@ class Found:
     Attributes:
         files: Its files, in the order of their paths.
         secrets: The paths of what was left out because it may hold secrets.
+        folders: The folders that its files are in, or may be tomorrow; empty for its root.
     """
 
     files: tuple[ProjectFile, ...]
     secrets: tuple[str, ...]
+    folders: tuple[str, ...]
 
 
 def find_files(root: Path, exclude: Sequence[str] = ()) -> Found:
@@ -67,7 +69,7 @@ def find_files(root: Path, exclude: Sequence[str] = ()) -> Found:
     """
     walk = _Walk(root, _Rules.of(root, exclude))
     files = sorted(walk.folder("", ()), key=lambda file: file.path.split("/"))
-    return Found(tuple(files), tuple(sorted(walk.secrets)))
+    return Found(tuple(files), tuple(sorted(walk.secrets)), tuple(walk.folders))
 
 
 def find_file(path: Path) -> ProjectFile:
@@ -129,6 +131,7 @@ class _Walk:
     root: Path
     rules: _Rules
     secrets: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
     def folder(self, path: str, outer: tuple[_GitRules, ...]) -> Iterator[ProjectFile]:
         """Yield what belongs to the project in one folder and those below it."""
@@ -142,6 +145,7 @@ class _Walk:
         names = {entry.name for entry in entries}
         if path and not names.isdisjoint(MARKED):
             return
+        self.folders.append(path)
         git = outer
         if ".gitignore" in names and (self.root / path / ".gitignore").is_file():
             below = f"{path}/" if path else ""

@@ -21,6 +21,10 @@ from bivy.oci.layer import Compression, Layer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from bivy.app.base import Base
+    from bivy.app.bytecode import Compiler
+    from bivy.progress import Progress
+
 # Raised when the same files become another layer, so that what an older bivy kept is not taken.
 GENERATION: Final = 1
 
@@ -159,6 +163,27 @@ class LayerStore:
         """Digest all that a layer is made of."""
         everything = [GENERATION, self.compression, self.epoch, *parts]
         return hashlib.sha256(msgspec.json.encode(everything, order="deterministic")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """What layers are made with.
+
+    Attributes:
+        base: What they are laid on.
+        store: Where layers are kept.
+        cache: bivy's cache folder.
+        compiler: Returns what compiles bytecode, or why nothing can.
+        compiles: What decides the bytes of bytecode, for keys.
+        progress: Who watches.
+    """
+
+    base: Base
+    store: LayerStore
+    cache: Path
+    compiler: Callable[[], Compiler | str]
+    compiles: str
+    progress: Progress
 
 
 def _ordered(items: Iterable[Item], folders: dict[str, int], epoch: int) -> list[Item]:

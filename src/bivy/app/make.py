@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bivy import __version__
-from bivy.app.contents import Seen, is_settled, look, read_contents
+from bivy.app.contents import Seen, look, read_contents
 from bivy.epoch import source_date_epoch
-from bivy.files import write_whole
+from bivy.files import is_settled, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -284,10 +285,7 @@ def _make_one(
     """Make the image for one platform; return it, and what it stands on."""
     from bivy.app.image import assemble, check_start, folders_of
     from bivy.app.layers import LayerStore
-    from bivy.app.sbom import MEDIA_TYPE, list_content
     from bivy.app.system import packages_in
-    from bivy.oci.graph import make_artifact
-    from bivy.oci.layout import write_image
 
     epoch = source_date_epoch()
     store = LayerStore(cache / "app" / "layers", wish.compression, epoch)
@@ -297,6 +295,10 @@ def _make_one(
         system, rest = _layers(
             project, contents, on, arch, wish, store, folders, cache=cache, jobs=jobs, progress=progress
         )
+        from bivy.app.sbom import MEDIA_TYPE, list_content
+        from bivy.oci.graph import make_artifact
+        from bivy.oci.layout import write_image
+
         kept = [*system, *rest]
         layers = [store.layer(each) for each in kept]
         image = assemble(project, on.image, _reference(project), layers, epoch)
@@ -315,28 +317,45 @@ def _layers(
     *, cache: Path, jobs: int, progress: Progress,
 ) -> tuple[tuple[Kept, ...], tuple[Kept, ...]]:  # fmt: skip
     """Return the layers that belong to the system, and those of Python's distributions and the project."""
-    from bivy.app.dependencies import pin_dependencies
-    from bivy.app.distributions import Workplace, dependency_layers
+    from bivy.app.layers import Workplace
     from bivy.app.own import own_layer
-    from bivy.app.package import project_wheel
-    from bivy.app.packages import Places
-    from bivy.app.standard import standard_layer
-    from bivy.app.system import system_layers
 
-    at = Workplace(on.base, store, cache, on.compiler, on.compiles, progress)
-    asking = _asking(on, wish, cache, jobs, progress)
-    target = _target(on, arch)
-    places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)
+    waits = threading.Event()
+
+    def compiler() -> Compiler | str:
+        waits.set()
+        return on.compiler()
+
+    def wheel() -> Path:
+        from bivy.app.package import project_wheel
+
+        waits.set()
+        return project_wheel(project, contents, cache, progress)
+
+    at = Workplace(on.base, store, cache, compiler, on.compiles, progress)
     with ThreadPoolExecutor(1) as pool:
-        # The project's layer waits for a process that compiles what has changed: the others are found meanwhile.
-        own = pool.submit(
-            own_layer, project, contents, at, folders, lambda: project_wheel(project, contents, cache, progress)
-        )
+        # The project's layer waits for another process, which compiles what has changed. Meanwhile the other layers are
+        # found, and what the rest of the way takes is imported, which is most of what a small change costs.
+        own = pool.submit(own_layer, project, contents, at, folders, wheel)
+        own.add_done_callback(lambda _: waits.set())
+        waits.wait()
+        from bivy.app.dependencies import pin_dependencies
+        from bivy.app.distributions import dependency_layers
+        from bivy.app.packages import Places
+        from bivy.app.standard import standard_layer
+        from bivy.app.system import system_layers
+
+        asking = _asking(on, wish, cache, jobs, progress)
+        target = _target(on, arch)
+        places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)
         standard = standard_layer(at, _version(on.image))
         system = system_layers(
             on.base, on.image, project.options.packages, places, arch, store, cache=cache, progress=progress
         )
         dependencies = dependency_layers(pin_dependencies(project, target, asking), at)
+        import bivy.app.sbom
+        import bivy.oci.graph  # noqa: F401 - as above, for who comes next
+
         return (*([standard] if standard else []), *system), (*dependencies, own.result())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bivy.app.values import Metadata
-from bivy.musl.archives.standards import LEGACY_BACKEND
+from bivy.musl.archives.standards import LEGACY_BACKEND, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -159,9 +159,7 @@ def _authors(reading: _Reading, project: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _names(table: Iterable[str]) -> frozenset[str]:
-    from packaging.utils import canonicalize_name
-
-    return frozenset(map(canonicalize_name, table))
+    return frozenset(map(normalised, table))
 
 
 def _is_asked_for(name: str, asked: Iterable[str]) -> bool:

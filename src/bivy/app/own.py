@@ -15,14 +15,14 @@ from bivy.app.install import GENERATION as INSTALLED
 from bivy.app.install import Origin, bytecode_place, install, sources_of
 from bivy.app.layers import Item, Kept
 from bivy.app.values import HOME, ProjectKind
-from bivy.files import sha256_of, write_whole
+from bivy.files import locked, sha256_of, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bivy.app.contents import Contents
-    from bivy.app.distributions import Workplace
+    from bivy.app.layers import Workplace
     from bivy.app.values import Project, ProjectFile
     from bivy.musl.archives.wheel import Wheel
 
@@ -49,7 +49,9 @@ def own_layer(
         BivyError: A file cannot be read, or no wheel can be made.
     """
     if project.kind is ProjectKind.PACKAGE:
-        return _remembered(project, at, *_installed(project, wheel(), at, folders))
+        # Who else makes an image of it waits, and finds the wheel: a new one takes the place of the one before.
+        with locked(at.cache / "locks" / f"wheel-{hashlib.sha256(str(project.root).encode()).hexdigest()[:32]}"):
+            return _remembered(project, at, *_installed(project, wheel(), at, folders))
     files = [(file.path, str(file.kind), file.mode, file.target, contents.digests.get(file.path, ""))
              for file in project.files]  # fmt: skip
     key = at.store.key_of("files", GENERATION, bytecode.GENERATION, at.base.python, at.compiles, files, _told(folders))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,10 +57,16 @@ def make_patterns(lines: Iterable[str], *, forgiving: bool = True) -> Patterns:
     """
     with warnings.catch_warnings():  # some patterns make regular expressions that Python warns of
         warnings.simplefilter("ignore")
-        spec = GitIgnoreSpec.from_lines(line for line in lines if not forgiving or is_pattern(line))
+        found = []
+        for line in lines:
+            try:
+                found.append(GitIgnoreSpecPattern(line))
+            except (ValueError, re.error):
+                if not forgiving:
+                    raise
         # The library's expressions name a group each, all of them the same.
-        sources = [re.sub(r"\(\?P<\w+>", "(?:", each.regex.pattern) for each in spec.patterns if each.regex is not None]
-        return Patterns(spec, re.compile("|".join(sources) or r"(?!)"))
+        sources = [re.sub(r"\(\?P<\w+>", "(?:", each.regex.pattern) for each in found if each.regex is not None]
+        return Patterns(GitIgnoreSpec(found), re.compile("|".join(sources) or r"(?!)"))
 
 
 def from_dockerignore(text: str) -> list[str]:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from bivy.app.table import Document
 
 _NO_VERSION: Final = "0"
-_FILES: Final = ("pyproject.toml", "uv.lock", "pylock.toml", "requirements.txt", OWN_FILE)
+DECLARING: Final = ("pyproject.toml", "uv.lock", "pylock.toml", "requirements.txt", OWN_FILE)
+"""The files at the top of a project that say what it is and needs."""
 
 
 def read_project(where: Path, told: Mapping[str, object] | None = None) -> Project:
@@ -96,11 +97,27 @@ def open_project(where: Path, told: Mapping[str, object]) -> Opened:
     """Read a project but for what of it is started; see `read_project`."""
     if not where.exists():
         raise UsageError(f"{where}: there is no such file or folder")
-    if where.name in _FILES and where.is_file():
-        where = where.parent
+    where = meant_by(where)
     if where.is_file():
         return _open_script(where, told)
     return _open_folder(where, told)
+
+
+def meant_by(where: Path) -> Path:
+    """Return the script, or the folder of the project, that is meant by one of the files that say what it needs."""
+    return where.parent if where.name in DECLARING and where.is_file() else where
+
+
+def read_said(folder: Path, told: Mapping[str, object]) -> tuple[Document | None, Said]:
+    """Return what the ``pyproject.toml`` in a folder says, where there is one, and what is said of its image.
+
+    Raises:
+        UsageError: Something in it is wrong.
+    """
+    path = folder / "pyproject.toml"
+    document = read_document(path) if path.is_file() else None
+    own = read_document(folder / OWN_FILE) if (folder / OWN_FILE).is_file() else None
+    return document, read_options(*find_table(document, own), told)
 
 
 def searched(opened: Opened) -> Searched:
@@ -121,11 +138,8 @@ def searched(opened: Opened) -> Searched:
 
 def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
     root = folder.resolve()
-    path = folder / "pyproject.toml"
-    document = read_document(path) if path.is_file() else None
-    own = read_document(folder / OWN_FILE) if (folder / OWN_FILE).is_file() else None
-    said = read_options(*find_table(document, own), told)
-    if not document and not any((folder / name).is_file() for name in _FILES) and not any(folder.glob("*.py")):
+    document, said = read_said(folder, told)
+    if not document and not any((folder / name).is_file() for name in DECLARING) and not any(folder.glob("*.py")):
         raise UsageError(
             f"{folder} is no project: it has no pyproject.toml, no requirements.txt, and no Python file",
             hint="name a project's folder, or a script",
@@ -248,21 +262,23 @@ def _python(said: Said, requires: str, document: Document | None) -> str:
     Raises:
         UsageError: bivy builds none that it is for, or not the one that is told.
     """
-    from bivy.build.recipe import RECIPES, load_recipe
     from bivy.images.definition import load_image
 
     if said.options.base:
         if said.options.python:
             raise said.refuse("python", "`base` decides which Python there is; one of the two can be said")
         return ""
+    told, default = said.options.python, load_image("python").default
+    if not told and not requires:
+        return default
+    from bivy.build.recipe import RECIPES, load_recipe
+
     versions = sorted(load_recipe(RECIPES / "python").versions, key=_numbers)
     minors = [*dict.fromkeys(version.rpartition(".")[0] for version in versions)]
-    told = said.options.python
     if told and told not in minors:
         raise said.refuse("python", f"bivy builds no Python {told}", told, hint=f"it builds {', '.join(minors)}")
-    default = load_image("python").default
     if not requires:
-        return told or default
+        return told
     fitting = _fitting(requires, versions, document)
     if told and told not in fitting:
         raise said.refuse("python", f"the project is not for Python {told}: it requires {requires}", told)

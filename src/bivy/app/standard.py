@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bivy.app.distributions import Workplace
+    from bivy.app.layers import Workplace
 
 # Raised when the same base gets something else.
 GENERATION: Final = 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bivy.app.values import HOME, ProjectKind
 from bivy.errors import UsageError
+from bivy.musl.archives.standards import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -204,10 +205,8 @@ def _list(words: Iterable[str]) -> str:
 
 def _scripts(searched: Searched) -> list[Start]:
     """Return the package's commands; that which has the package's name, where there is one."""
-    from packaging.utils import canonicalize_name
-
     scripts = searched.metadata.scripts
-    same = [name for name in scripts if canonicalize_name(name) == canonicalize_name(searched.name)]
+    same = [name for name in scripts if normalised(name) == normalised(searched.name)]
     if len(scripts) > 1 and len(same) == 1:
         return [Start((same[0],), "of its scripts, it is the one with the project's name", f'script = "{same[0]}"')]
     return [Start((name,), "it is its only script", f'script = "{name}"') for name in scripts]
@@ -216,7 +215,6 @@ def _scripts(searched: Searched) -> list[Start]:
 def servers(requires: Iterable[str]) -> frozenset[str]:
     """Return the names of the distributions among requirements (PEP 508), with the servers that their extras bring."""
     from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.utils import canonicalize_name
 
     names: set[str] = set()
     for text in requires:
@@ -224,7 +222,7 @@ def servers(requires: Iterable[str]) -> frozenset[str]:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        name = canonicalize_name(requirement.name)
+        name = normalised(requirement.name)
         names.add(name)
         names |= {_BRINGS[name, extra] for extra in requirement.extras if (name, extra) in _BRINGS}
     return frozenset(names)

@@ -13,6 +13,7 @@ import msgspec
 
 from bivy.app.options import AppOptions
 from bivy.errors import UsageError
+from bivy.musl.archives.standards import normalised
 from bivy.tables import convert, line_of, nearest, parse, read_text
 
 if TYPE_CHECKING:
@@ -176,13 +177,11 @@ def check_names(said: Said, key: str, known: Iterable[str], what: str) -> None:
     Raises:
         UsageError: One of the names is not among them.
     """
-    from packaging.utils import canonicalize_name
-
     value = getattr(said.options, key)
     names = [*known]
-    same = {*names, *map(canonicalize_name, names)} if key != "script" else {*names}
+    same = {*names, *map(normalised, names)} if key != "script" else {*names}
     for name in (value,) if isinstance(value, str) else value:
-        if name and name not in same and (key == "script" or canonicalize_name(name) not in same):
+        if name and name not in same and (key == "script" or normalised(name) not in same):
             hint = f"there is {', '.join(sorted(names))}" if names else f"{what} has none"
             raise said.refuse(key, f"the project has no {name!r} in {what}{nearest(name, names)}", name, hint)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +13,10 @@ from bivy.cli.common import Function, json_option, output_option, print_json, sp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from bivy.app.make import MadeApp
+    from bivy.app.make import MadeApp, Wish
     from bivy.progress import Progress
 
 
@@ -67,13 +69,17 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Call
 @click.option("--lock", is_flag=True, help="Write what is resolved to pylock.toml, which is obeyed from then on.")
 @click.option("--upgrade", is_flag=True, help="Resolve anew what was resolved before.")
 @click.option("--dockerfile", is_flag=True, help="Make no image; write the Dockerfile that makes much the same.")
+@click.option("--watch", is_flag=True,
+              help="Start it, and make and start it anew each time that a file of the project changes.")  # fmt: skip
+@click.option("--run", "run_words", metavar="WORDS",
+              help="With --watch: options of bivy run to start it with: '-v ./data:/data -e DEBUG=1'.")  # fmt: skip
 @click.option("--jobs", "-j", type=click.IntRange(min=1), default=lambda: len(os.sched_getaffinity(0)),
               help="How many processes work at once.  [default: one a core]")  # fmt: skip
 @json_option
 @volume_options
 def command(
     *, where: Path, output: Path, as_json: bool, quiet: bool, verbose: bool, destinations: tuple[str, ...],
-    dockerfile: bool,
+    dockerfile: bool, watch: bool, run_words: str | None,
     **flags: Any,  # noqa: ANN401 - one for each option
 ) -> None:  # fmt: skip
     """Make an image of the Python project in FOLDER, or of SCRIPT, into an OCI layout.
@@ -84,16 +90,86 @@ def command(
     from bivy.app.make import Wish, make_app
     from bivy.files import cache_folder
 
+    _check_together(watch=watch, run=run_words, push=destinations, dockerfile=dockerfile, json=as_json)
     jobs = flags.pop("jobs")
     own = {name: flags.pop(name) for name in _OWN}
     if dockerfile:
         _write_dockerfile(where, _told(flags))
         return
     wish = Wish(where, output, _told(flags), **own)
+    if watch:
+        _watch(wish, run_words or "", jobs, quiet=quiet, verbose=verbose)
+        return
     with watching(quiet=quiet, verbose=verbose) as progress:
         made = make_app(wish, cache=cache_folder(), jobs=jobs, progress=progress)
         pushed = [_push(made.name, output, each, progress) for each in destinations]
     _show(made, output, pushed, as_json=as_json)
+
+
+def _check_together(*, watch: bool, run: str | None, **others: object) -> None:
+    """Refuse what makes no sense together."""
+    from bivy.errors import UsageError
+
+    if run and not watch:
+        raise UsageError("--run goes with --watch", hint="bivy run starts an image that is there")
+    for name, told in others.items():
+        if watch and told:
+            hint = "push what --watch made once it is right: bivy push" if name == "push" else "leave one of them out"
+            raise UsageError(f"--{name} does not go with --watch, which makes one image after the other", hint=hint)
+
+
+def _watch(wish: Wish, run_words: str, jobs: int, *, quiet: bool, verbose: bool) -> None:
+    """Make and start the image, again and again, until Ctrl-C."""
+    import time
+    from contextlib import nullcontext
+
+    from bivy.app.watch import Manner, watch
+    from bivy.cli import show_fault
+    from bivy.files import cache_folder
+    from bivy.progress import Lines, Silent
+
+    def progress(runs: bool) -> AbstractContextManager[Progress]:  # noqa: FBT001 - Manner's
+        # What the program prints would run into a display that is drawn anew all the time.
+        return nullcontext(Silent() if quiet else Lines(sys.stderr)) if runs else watching(quiet=quiet, verbose=verbose)
+
+    def say(line: str) -> None:
+        if not quiet:
+            click.secho(f"bivy {time.strftime('%H:%M:%S')} ", fg="cyan", nl=False, err=True)
+            click.echo(line, err=True)
+
+    def blame(fault: Exception) -> None:
+        show_fault(fault)
+
+    start = _starting(wish.output, run_words)
+    try:
+        watch(wish, Manner(start, progress, say, blame), cache=cache_folder(), jobs=jobs)
+    except KeyboardInterrupt as interruption:
+        if interruption.args:  # by another signal than that of Ctrl-C, which is how this is meant to end
+            raise
+        say("stopped")
+
+
+def _starting(output: Path, text: str) -> Callable[[str, str], list[str]]:
+    """Return what makes the command line of an image's start, in which the options of `bivy run` are right."""
+    import shlex
+
+    from bivy.cli.run import command as run
+    from bivy.cli.run import options_of
+    from bivy.errors import UsageError
+
+    try:
+        words = shlex.split(text)
+        told = run.make_context("bivy run", [*words, "--", "IMAGE"]).params
+    except ValueError as fault:
+        raise UsageError(f"--run {text}: {str(fault).lower()}") from None
+    except click.UsageError as fault:
+        raise UsageError(f"--run {text}: {fault.format_message()}", hint="bivy run --help has its options") from None
+    if told.pop("reference") != "IMAGE" or told["words"]:
+        raise UsageError(f"--run {text}: only options of bivy run", hint="--command says the program's arguments")
+    options_of(**{name: value for name, value in told.items() if name not in ("arch", "output")})
+    # -P: the folder that this is called in, the project's own, has modules that are not meant.
+    program = [sys.executable, "-P", "-m", "bivy", "run", *words, "--output", str(output)]
+    return lambda name, platform: [*program, "--platform", platform, "--", name]
 
 
 def _write_dockerfile(where: Path, told: dict[str, object]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,7 @@ from bivy.cli.common import fetching, output_option, platform_option
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bivy.run.options import Network
+    from bivy.run.options import Network, RunOptions
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -55,23 +55,9 @@ if TYPE_CHECKING:
 @output_option
 @click.pass_context
 def command(
-    context: click.Context,
-    *,
-    reference: str,
-    words: tuple[str, ...],
-    variables: tuple[str, ...],
-    files: tuple[str, ...],
-    volumes: tuple[str, ...],
-    directory: str | None,
-    user: str | None,
-    entrypoint: str | None,
-    network: Network,
-    hostname: str | None,
-    read_only: bool,
-    host_certificates: bool,
-    arch: str | None,
-    output: Path,
-) -> None:
+    context: click.Context, /, *, reference: str, arch: str | None, output: Path,
+    **flags: Any,  # noqa: ANN401 - one for each option
+) -> None:  # fmt: skip
     """Run COMMAND, or what the image says, in the image REF; what it writes is gone afterwards.
 
     bivy's own options go before REF. The exit status is the command's, 128 and the number where a signal ended it,
@@ -81,9 +67,27 @@ def command(
     from bivy.files import cache_folder
     from bivy.oci.open import opened
     from bivy.run.container import run
+
+    options = options_of(**flags)
+    platform = (find_arch(arch) if arch else build_machine()).platform
+    cache = cache_folder()
+    with opened(reference, layout=output, platform=platform, cache=cache, progress=fetching()) as image:
+        context.exit(run(image, options, cache=cache))
+
+
+def options_of(
+    *, words: tuple[str, ...], variables: tuple[str, ...], files: tuple[str, ...], volumes: tuple[str, ...],
+    directory: str | None, user: str | None, entrypoint: str | None, network: Network, hostname: str | None,
+    read_only: bool, host_certificates: bool,
+) -> RunOptions:  # fmt: skip
+    """Read what the flags say.
+
+    Raises:
+        UsageError: A variable, a file of them or a volume is none.
+    """
     from bivy.run.options import RunOptions, parse_variable, parse_volume, read_variables
 
-    options = RunOptions(
+    return RunOptions(
         command=words,
         environment=(
             *(pair for file in files for pair in read_variables(file)),
@@ -98,7 +102,3 @@ def command(
         hostname=hostname,
         host_certificates=host_certificates,
     )
-    platform = (find_arch(arch) if arch else build_machine()).platform
-    cache = cache_folder()
-    with opened(reference, layout=output, platform=platform, cache=cache, progress=fetching()) as image:
-        context.exit(run(image, options, cache=cache))

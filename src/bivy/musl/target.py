@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bivy.arch import ARCHES, build_machine, find_arch
-from bivy.build.recipe import RECIPES, load_recipe
 from bivy.errors import UsageError
 from bivy.images.definition import load_image
 
@@ -102,6 +101,8 @@ def make_targets(pythons: Sequence[str], arches: Sequence[str], musl: str) -> tu
 
 
 def _musl_built() -> str:
+    from bivy.build.recipe import RECIPES, load_recipe
+
     return load_recipe(RECIPES / "musl").version
 
 

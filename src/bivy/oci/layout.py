@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import msgspec
 
 from bivy.arch import build_machine
 from bivy.errors import BivyError, UsageError
-from bivy.files import locked, sha256_of, write_whole
+from bivy.files import is_settled, locked, sha256_of, write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob, damaged, is_digest
 from bivy.oci.config import canonical
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from bivy.oci.image import Image
 
 _AT_ONCE = 2
+_KNOWN = "blobs/.known"
+# Smaller ones are read as quickly as they are looked up.
+_LARGE = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +156,9 @@ def write_image(image: Image, folder: Path, names: Sequence[str], artifacts: Seq
         )
     with locked(folder / "blobs" / ".lock"):
         entries = list(_read_index(folder).manifests) if (folder / "index.json").exists() else []
+        known = _read_known(folder)
         with ThreadPoolExecutor(_AT_ONCE) as pool:  # most are there, and to compare their digests takes longest
-            list(pool.map(lambda blob: _write_blob(folder, blob), image.blobs))
+            list(pool.map(lambda blob: _write_blob(folder, blob, known), image.blobs))
         write_whole(folder / "oci-layout", canonical({"imageLayoutVersion": "1.0.0"}))
         for name in names:
             entries = _with_image(folder, entries, name, image)
@@ -162,6 +167,7 @@ def write_image(image: Image, folder: Path, names: Sequence[str], artifacts: Seq
                 _write_blob(folder, blob)
             entries = [entry for entry in entries if entry.digest != artifact.digest] + [artifact.descriptor]
         _replace_index(folder, entries)
+        _write_known(folder, known)
 
 
 def remove_image(folder: Path, name: str) -> None:
@@ -279,14 +285,50 @@ def _finder(folder: Path) -> Callable[[Descriptor, str], Blob]:
     return lambda entry, by: _existing_blob(folder, entry.digest, entry.size, by)
 
 
-def _write_blob(folder: Path, blob: Blob) -> None:
+def _write_blob(folder: Path, blob: Blob, known: dict[str, _Look] | None = None) -> None:
+    """Write a blob where it is not there as it has to be.
+
+    Args:
+        folder: The layout.
+        blob: The blob.
+        known: What the files of blobs looked like when they were found to be right: one that still does is not read.
+    """
     path = _blob_path(folder, blob.digest)
+    known = {} if known is None else known
     try:
-        there = f"sha256:{sha256_of(path)}" == blob.digest
+        there = known.get(blob.digest) == _look(path) or f"sha256:{sha256_of(path)}" == blob.digest
     except OSError:
         there = False
     if not there:
         write_whole(path, blob.read())
+    known[blob.digest] = _look(path)
+
+
+# What a file looks like: its size, the times of its content and of itself in nanoseconds since 1970, its inode.
+_Look = tuple[int, int, int, int]
+
+
+def _look(path: Path) -> _Look:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
+def _read_known(folder: Path) -> dict[str, _Look]:
+    try:
+        return msgspec.json.decode((folder / _KNOWN).read_bytes(), type=dict[str, _Look])
+    except (OSError, msgspec.MsgspecError):
+        return {}
+
+
+def _write_known(folder: Path, known: dict[str, _Look]) -> None:
+    """Note what files looked like that were right, but for those that could change without looking otherwise."""
+    now = time.time_ns()
+    kept = {
+        digest: look for digest, look in sorted(known.items())
+        if look[0] >= _LARGE and is_settled(look[2], now) and is_digest(digest) and _blob_path(folder, digest).exists()
+    }  # fmt: skip
+    if kept != _read_known(folder):
+        write_whole(folder / _KNOWN, msgspec.json.encode(kept))
 
 
 def _collect(folder: Path, entries: Sequence[Descriptor]) -> None:

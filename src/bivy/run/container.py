@@ -22,7 +22,7 @@ from bivy.run.foreign import check_architecture
 from bivy.run.inside import Inside, check_program, read_text, with_mount
 from bivy.run.options import plan
 from bivy.run.terminal import controlling_terminal, no_typing_ahead, restored
-from bivy.run.unpacked import throwaway, unpacked
+from bivy.run.unpacked import in_use, throwaway, unpacked, without_last_layer
 from bivy.sandbox import find_bubblewrap, sandbox_hint, why_no_sandbox
 
 if TYPE_CHECKING:
@@ -108,14 +108,32 @@ def opened_root(image: Image, cache: Path, purpose: str) -> Iterator[Root]:
     """
     check_architecture(image.config.platform)
     bubblewrap = find_bubblewrap()
-    layered = bubblewrap is not None and can_overlay(bubblewrap, cache)
+    layered = _is_layered(bubblewrap, cache)
     if bubblewrap is None or not layered:
         reason = why_no_sandbox()
         if bubblewrap is None or reason is not None:
             raise BivyError(f"{purpose} needs a sandbox, and there is none: {reason}", hint=sandbox_hint())
     with contextlib.ExitStack() as stack:
-        folder = unpacked(image, cache) if layered else stack.enter_context(throwaway(image, cache))
+        folder = stack.enter_context((in_use if layered else throwaway)(image, cache))
         yield Root(folder, layered, bubblewrap)
+
+
+def unpack_ahead(image: Image, cache: Path) -> None:
+    """Unpack an image before it is run, so that it starts at once, where runs share its files.
+
+    So are the layers below its last one, by themselves: an image that differs in that one alone is unpacked at once.
+
+    Raises:
+        BivyError: The image does not run on this machine, or is damaged.
+    """
+    check_architecture(image.config.platform)
+    if _is_layered(find_bubblewrap(), cache):
+        unpacked(without_last_layer(image), cache)
+        unpacked(image, cache)
+
+
+def _is_layered(bubblewrap: Path | None, cache: Path) -> bool:
+    return bubblewrap is not None and can_overlay(bubblewrap, cache)
 
 
 @functools.cache
