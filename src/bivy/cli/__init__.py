@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "Say whether requirements, a project, a wheel or an image will run on musl.",
     "wheel": "Compile what has no wheel for musl, once, outside the image.",
     "inspect": "Say what is in an image, and what every byte is for.",
+    "page": "Write the documentation page of an image, made from the image.",
     "push": "Push an image to a registry.",
     "load": "Load an image into docker or podman.",
     "images": "List the images in a layout.",
