@@ -57,13 +57,14 @@ def blocks_of(facts: Facts) -> tuple[Block, ...]:
     for file in facts.files:
         layers[file.layer].append(file)
     found = [
-        Block(
-            layer_name(facts.layers[number].created_by, number + 1), clip(facts.layers[number].created_by, _LONGEST),
-            sum(file.size for file in files), tuple(_packages(files, smallest)),
-        )
-        for number, files in sorted(layers.items())
-    ]  # fmt: skip
+        _layer(facts.layers[number].created_by, number + 1, files, smallest) for number, files in sorted(layers.items())
+    ]
     return tuple(block for block in found if block.size)
+
+
+def _layer(created_by: str, number: int, files: Sequence[FileReport], smallest: int) -> Block:
+    label, title = clip(layer_name(created_by, number), _LONGEST), clip(created_by, _LONGEST) or f"layer {number}"
+    return Block(label, title, sum(file.size for file in files), tuple(_packages(files, smallest)))
 
 
 def _packages(files: Iterable[FileReport], smallest: int) -> Iterator[Block]:

@@ -148,11 +148,17 @@ def read_publisher(folder: Path) -> Publisher:
         UsageError: The file is wrong.
     """
     path = folder / PUBLISHER
-    if not path.exists():
-        return Publisher()
-    text = read_text(path)
-    publisher = convert(path, text, parse(path, text), Publisher)
-    _check(path, text, publisher)
+    publisher, text = Publisher(), ""
+    if path.exists():
+        text = read_text(path)
+        publisher = convert(path, text, parse(path, text), Publisher)
+        _check(path, text, publisher)
+    repository = folder / "github-repo"  # the official images' documentation says it there
+    if not publisher.repository and repository.exists():
+        address = read_text(repository).strip()
+        if fault := _not_an_address(address):
+            raise UsageError(f"{repository}: {fault}")
+        publisher = msgspec.structs.replace(publisher, repository=address)
     return publisher
 
 

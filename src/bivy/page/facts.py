@@ -26,7 +26,11 @@ _FIRST: Final = "linux/amd64"
 EXPECTED: Final = ("bash", "git", "curl", "make", "gcc", "cc", "ssh", "perl")
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _METADATA: Final = re.compile(r"(?:.*/)?[^/]+\.dist-info/METADATA")
-_LIBPYTHON: Final = re.compile(r"usr/(?:local/)?bin/python(3\.\d+)")
+_PROGRAM: Final = re.compile(r"usr/(?:local/)?bin/python(3\.\d{1,3})", re.ASCII)
+_VERSION: Final = re.compile(r"(\d+\.\d+)\.\d+[a-z0-9]*", re.ASCII)
+_RELEASE: Final = re.compile(r"\d+\.\d+", re.ASCII)
+_PORT: Final = re.compile(r"\d{1,5}(?:/(?:tcp|udp|sctp))?", re.ASCII)
+_MOST_REPOSITORIES: Final = 6
 _ANNOTATION: Final = "org.opencontainers.image."
 
 
@@ -209,7 +213,7 @@ def gather(image: Image, reference: str, platforms: Sequence[PlatformFacts] = ()
         alpine=_alpine(tree, release),
         musl=next((package.version.rpartition("-r")[0] for package in report.packages if package.name == "musl"), ""),
         command=shlex.join(words), user=config.user or "root", working_dir=config.working_dir or "/",
-        ports=config.exposed_ports, environment=config.variables,
+        ports=tuple(port for port in config.exposed_ports if _PORT.fullmatch(port)), environment=config.variables,
         missing=tuple(program for program in EXPECTED if not _finds(tree, program, config.variables)),
         has_apk=_finds(tree, "apk", config.variables), has_pip=_finds(tree, "pip", config.variables),
         has_database=bool(report.packages),
@@ -223,9 +227,12 @@ def _told(image: Image, key: str) -> str:
 
 
 def _python(tree: Tree, variables: Mapping[str, str]) -> str:
-    series = sorted(found[1] for path in tree.entries if (found := _LIBPYTHON.fullmatch(path)))
-    told = variables.get("PYTHON_VERSION", "")
-    return told if series and told.startswith(tuple(f"{one}." for one in series)) else (series or [""])[-1]
+    """Return what the image says that its Python is, if that one is there; else the newest series that is."""
+    series = {found[1] for path in tree.entries if (found := _PROGRAM.fullmatch(path))}
+    told = _VERSION.fullmatch(variables.get("PYTHON_VERSION", ""))
+    if told and told[1] in series:
+        return told[0]
+    return max(series, key=lambda one: int(one.partition(".")[2]), default="")
 
 
 def _release(tree: Tree) -> dict[str, str]:
@@ -242,13 +249,15 @@ def _release(tree: Tree) -> dict[str, str]:
 def _alpine(tree: Tree, release: Mapping[str, str]) -> str:
     if release.get("ID") != "alpine":
         return ""
-    told = re.match(rb"\d+\.\d+", tree.read("etc/alpine-release") or b"")
-    return told[0].decode() if told else ".".join(release.get("VERSION_ID", "").split(".")[:2])
+    told = (tree.read("etc/alpine-release") or b"").decode("utf-8", "replace")
+    found = _RELEASE.match(told) or _RELEASE.match(release.get("VERSION_ID", ""))
+    return found[0] if found else ""
 
 
 def _repositories(tree: Tree) -> Iterable[str]:
     lines = (tree.read("etc/apk/repositories") or b"").decode("utf-8", "replace").splitlines()
-    return (line.strip() for line in lines if line.strip() and not line.strip().startswith("#"))
+    told = [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    return told[:_MOST_REPOSITORIES]
 
 
 def _finds(tree: Tree, program: str, variables: Mapping[str, str]) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bivy import __version__
 from bivy.musl.render.html import FOLDER as SHARED
 from bivy.musl.render.html import digest_for_policy
+from bivy.musl.render.summary import plain
 from bivy.page.blocks import blocks_of
 from bivy.page.parts import LOGO, TEMPLATES
 from bivy.page.treemap import draw
@@ -26,6 +27,9 @@ _NARROW: Final = (380, 720)
 _PICTURE_AFTER: Final = "where-the-bytes-are"
 # Tables of more columns are shown row by row where the page is narrow.
 _NARROW_ENOUGH: Final = 2
+_FULL: Final = 4
+_OUTCOME: Final = "outcome"
+_COMPARED: Final = "this image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ def as_html(facts: Facts, files: Mapping[str, bytes]) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_clean,
     )
     before, after, headings = _body(files["README.md"].decode())
     layers = blocks_of(facts)
@@ -67,6 +72,11 @@ def as_html(facts: Facts, files: Mapping[str, bytes]) -> bytes:
         size=spell_size, number=_number, style_digest=digest_for_policy(style),
     )  # fmt: skip
     return page.encode()
+
+
+def _clean(value: object) -> object:
+    # Markup, which is a string that is HTML already, is the page's own.
+    return plain(value) if type(value) is str else value
 
 
 def _number(value: float) -> str:
@@ -86,6 +96,8 @@ def _body(readme: str) -> tuple[str, str, Sequence[Heading]]:
     _mark_tables(tokens)
     _mark_links(tokens)
     reader.add_render_rule("fence", _fence)
+    reader.add_render_rule("table_open", _table_open)
+    reader.add_render_rule("table_close", lambda *_: "</table></div>\n")
     place = next(
         (at + 3 for at, token in enumerate(tokens) if token.attrs.get("id") == _PICTURE_AFTER), len(tokens)
     )  # fmt: skip
@@ -139,6 +151,8 @@ def _mark_tables(tokens: list[Token]) -> None:
     for at, token in enumerate(tokens):
         if token.type == "table_open":
             heads, table = [], token
+        elif token.type == "thead_close" and table is not None:
+            table.attrSet("class", _table_class(heads))
         elif token.type == "tr_open":
             column = 0
         elif token.type in ("th_open", "td_open"):
@@ -147,12 +161,26 @@ def _mark_tables(tokens: list[Token]) -> None:
             if token.type == "th_open":
                 heads.append(tokens[at + 1].content)
                 token.attrSet("scope", "col")
-            elif column < len(heads) and heads[column]:
-                token.attrSet("data-label", heads[column])
+            else:
+                _mark_cell(token, heads[column] if column < len(heads) else "", tokens[at + 1].content)
             column += 1
-        elif token.type == "thead_close" and table is not None:
-            named = any(heads)
-            table.attrSet("class", "bare" if not named else "full cards" if len(heads) > _NARROW_ENOUGH else "full")
+
+
+def _mark_cell(cell: Token, head: str, content: str) -> None:
+    """Tell a cell what its column is called, where that has a name, and one with an outcome which it is."""
+    if head:
+        cell.attrSet("data-label", head)
+    if head == _OUTCOME and content.startswith(("passed", "failed")):
+        cell.attrSet("class", content[:6])
+
+
+def _table_class(heads: Sequence[str]) -> str:
+    """Return how a table is shown: bare where its columns have no names, row by row where there are many."""
+    if not any(heads):
+        return "bare"
+    width = "full" if len(heads) > _FULL or _OUTCOME in heads else "half"
+    cards = " cards" if len(heads) > _NARROW_ENOUGH else ""
+    return f"{width}{cards}{' labelled' if _COMPARED in heads else ''}"
 
 
 def _mark_links(tokens: Sequence[Token]) -> None:
@@ -160,6 +188,10 @@ def _mark_links(tokens: Sequence[Token]) -> None:
         for child in token.children or []:
             if child.type == "link_open" and not str(child.attrs.get("href", "")).startswith("#"):
                 child.attrSet("rel", "noreferrer")
+
+
+def _table_open(renderer: Any, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:  # noqa: ANN401
+    return f'<div class="scroll">{renderer.renderToken(tokens, at, options, env)}'
 
 
 def _fence(_renderer: Any, tokens: Sequence[Token], at: int, _options: Any, _env: Any) -> str:  # noqa: ANN401

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 OPTIONAL: Final = ("github-repo", "variant-alpine.md", VERIFIED)
 
 
+MARK: Final = "is written by `bivy page`"
+"""What every README that bivy wrote says at its start."""
+_MARK_WITHIN: Final = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which page is wanted.
@@ -84,6 +89,7 @@ def make_page(question: Question, *, cache: Path, looking: bool = False, progres
     """
     if question.folder.exists() and not question.folder.is_dir():
         raise UsageError(f"{question.folder} is not a folder", hint="name the page's folder with --folder")
+    _refuse_anothers(question.folder)
     publisher = read_publisher(question.folder)
     facts = read_facts(
         question.reference, layout=question.layout, platform=question.platform, cache=cache, name=question.name,
@@ -92,6 +98,20 @@ def make_page(question: Question, *, cache: Path, looking: bool = False, progres
     kept, last = read_verified(question.folder, facts.digest), last_verified(facts.digest, cache)
     verified = kept if looking and kept else newer(kept, last)
     return Page(facts, publisher, make_files(facts, publisher, verified))
+
+
+def _refuse_anothers(folder: Path) -> None:
+    """Refuse a folder whose README somebody wrote by hand."""
+    try:
+        with (folder / "README.md").open("rb") as file:
+            start = file.read(_MARK_WITHIN)
+    except FileNotFoundError:
+        return
+    if MARK.encode() not in start:
+        raise UsageError(
+            f"{folder / 'README.md'} was not written by bivy page, and would be overwritten",
+            hint="name another folder with --output, or remove it",
+        )
 
 
 def write_page(page: Page, folder: Path) -> tuple[str, ...]:

@@ -21,15 +21,19 @@ if TYPE_CHECKING:
 
     from bivy.page.data import About, Compared, Figure, Publisher
     from bivy.page.facts import Facts
-    from bivy.page.verified import Verified
+    from bivy.page.verified import Outcome, Verified
 
 _FOLDER: Final = Path(__file__).parent
 TEMPLATES: Final = _FOLDER / "templates"
 """The folder of the templates."""
 LOGO: Final = _FOLDER / "logo.svg"
 _LARGEST: Final = 10
-_ALWAYS: Final = ("maintainer.md", "get-help.md", "issues.md", "license.md", "content.md")
-_VARIANT: Final = "variant-alpine.md"
+_MOST_FINDINGS: Final = 3
+# The files that the README is made of, by what its template calls them.
+_PARTS: Final = {
+    "maintainer": "maintainer.md", "help": "get-help.md", "issues": "issues.md", "content": "content.md",
+    "variant": "variant-alpine.md", "license": "license.md",
+}  # fmt: skip
 _STATUSES: Final = ("failed", "passed", "skipped", "left out")
 
 
@@ -63,9 +67,12 @@ def make_files(facts: Facts, publisher: Publisher, verified: Verified | None) ->
 def _texts(facts: Facts, publisher: Publisher, verified: Verified | None, about: About | None) -> dict[str, str]:
     environment = _environment()
     known = _known(facts, publisher, verified, about)
-    names = (*_ALWAYS, _VARIANT) if about and facts.musl else _ALWAYS
-    texts = {name: _filled(environment, name, known) for name in names}
-    parts = {re.split(r"[-.]", name)[-2 if name == "get-help.md" else 0]: text.strip() for name, text in texts.items()}
+    texts = {
+        name: _filled(environment, name, known)
+        for part, name in _PARTS.items()
+        if part != "variant" or (about and facts.musl)
+    }
+    parts = {part: texts.get(name, "").strip() for part, name in _PARTS.items()}
     readme = _filled(environment, "README.md", {**known, "parts": parts})
     return {**texts, "README.md": readme.replace("%%LOGO%%", "![logo](logo.svg)").replace("%%IMAGE%%", facts.name)}
 
@@ -208,11 +215,20 @@ def _passed_sentence(verified: Verified) -> str:
 
 def _verified_table(verified: Verified) -> str:
     rows = [
-        (prose(one.title), prose(one.group), one.status + (f", {prose(one.reason)}" if one.reason else "")
-         + (f" ({one.date[:10]})" if one.date else ""))
-        for status in _STATUSES for one in verified.having(status)
-    ]  # fmt: skip
+        (prose(one.title, 300), prose(one.group), _outcome(one))
+        for status in _STATUSES
+        for one in verified.having(status)
+    ]
     return table(("what holds", "kind", "outcome"), rows)
+
+
+def _outcome(one: Outcome) -> str:
+    """Say what came of a check: in a word, why or how far, and when where it was another day."""
+    more = [*one.findings[:_MOST_FINDINGS], one.reason]
+    if len(one.findings) > _MOST_FINDINGS:
+        more.insert(_MOST_FINDINGS, f"and {len(one.findings) - _MOST_FINDINGS} more")
+    said = "; ".join(prose(text) for text in more if text)
+    return one.status + (f": {said}" if said else "") + (f" ({prose(one.date[:10])})" if one.date else "")
 
 
 def _figure_table(facts: Facts, official: Compared) -> str:

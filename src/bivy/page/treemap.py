@@ -22,9 +22,13 @@ _LINE: Final = 15.0
 _HEAD: Final = 21.0
 _GAP: Final = 2.0
 _PADDING: Final = 5.0
-# A letter is rarely wider than this part of the font's size, on the average; one of Chinese is as wide as high.
-_LETTER: Final = 0.6
-_WIDE: Final = 1.05
+# How wide letters are, as parts of the font's size, in a font that is wider than most (DejaVu Sans, half bold).
+_NARROW_LETTERS: Final = frozenset("iljtfrI.,:;'|!()[]/- ")
+_BROAD_LETTERS: Final = frozenset("mwMWOQGD%@&…")
+_NARROW: Final = 0.44
+_USUAL: Final = 0.67
+_CAPITAL: Final = 0.78
+_BROAD: Final = 1.05
 _FEWEST: Final = 4
 
 
@@ -49,6 +53,23 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text in the picture.
+
+    Attributes:
+        x: Where it starts.
+        y: The height of its baseline there.
+        text: The text, which fits.
+        turned: Whether it runs downwards.
+    """
+
+    x: float
+    y: float
+    text: str
+    turned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """A block in the picture.
 
@@ -57,7 +78,7 @@ class Shape:
         layer: The number of its layer in the picture, from 0.
         depth: 0 for a layer, 1 for a package, 2 for files.
         area: Where it is.
-        lines: What is written on it, as pairs of the baseline's height and text; it fits.
+        lines: What is written on it.
         parents: What it is part of, from the outermost.
     """
 
@@ -65,7 +86,7 @@ class Shape:
     layer: int
     depth: int
     area: Area
-    lines: tuple[tuple[float, str], ...]
+    lines: tuple[Line, ...]
     parents: tuple[str, ...] = ()
 
 
@@ -97,28 +118,45 @@ def _shapes(block: Block, area: Area, layer: int, depth: int, parents: tuple[str
             yield from _shapes(each, place.inset(gap, gap), layer, depth + 1, (*parents, block.label))
 
 
-def _written(block: Block, area: Area, *, one: bool) -> tuple[tuple[float, str], ...]:
-    """Return the lines that fit on a block: its name, and its size in the same line or the next."""
+def _written(block: Block, area: Area, *, one: bool) -> tuple[Line, ...]:
+    """Return the lines that fit on a block: its name, and its size beside or below it."""
     size = spell_size(block.size)
+    left, first = area.x + _PADDING, area.y + _LINE
     room = area.width - 2 * _PADDING
-    first = area.y + _LINE
+    low = one or area.height < 2 * _LINE + 5
     if area.height < _LINE + 3:
         return ()
     together = f"{block.label} {size}"
-    if text_width(together) <= room and (one or area.height < 2 * _LINE + 5):
-        return ((first, together),)
+    if low and text_width(together) <= room:
+        return (Line(left, first, together),)
     name = fitting(block.label, room)
-    if not name:
+    if not name or (len(name) < len(block.label) and area.height > 2 * area.width):
+        return _turned(block.label, together, area) if not one else ()
+    if low or text_width(size) > room:
+        return (Line(left, first, name),)
+    return (Line(left, first, name), Line(left, first + _LINE, size))
+
+
+def _turned(label: str, together: str, area: Area) -> tuple[Line, ...]:
+    """Return a line that runs down a block which is too narrow for one across."""
+    room = area.height - 2 * _PADDING
+    text = together if text_width(together) <= room else fitting(label, room)
+    if not text or area.width < _LINE:
         return ()
-    if one or area.height < 2 * _LINE + 5 or text_width(size) > room:
-        return ((first, name),)
-    return ((first, name), (first + _LINE, size))
+    return (Line(area.x + area.width / 2 - _FONT * 0.35, area.y + _PADDING, text, turned=True),)
 
 
 def text_width(text: str) -> float:
     """Estimate the width of a text in the picture, rather too large."""
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    return _FONT * (_LETTER * (len(text) - wide) + _WIDE * wide)
+    return _FONT * sum(map(_letter_width, text))
+
+
+def _letter_width(letter: str) -> float:
+    if letter in _NARROW_LETTERS:
+        return _NARROW
+    if letter in _BROAD_LETTERS or unicodedata.east_asian_width(letter) in "WF":
+        return _BROAD
+    return _CAPITAL if letter.isupper() or not letter.isascii() else _USUAL
 
 
 def fitting(text: str, room: float) -> str:

@@ -22,6 +22,7 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     title: str
     group: str
     status: str
+    findings: tuple[str, ...] = ()
     reason: str = ""
     date: str = ""
 
@@ -59,7 +60,8 @@ def last_verified(digest: str, cache: Path) -> Verified | None:
     if report is None:
         return None
     outcomes = tuple(
-        Outcome(one.name, one.title, one.group, one.status.value, one.reason, one.date) for one in report.outcomes
+        Outcome(one.name, one.title, one.group, one.status.value, one.findings, one.reason, one.date)
+        for one in report.outcomes
     )
     return Verified(report.digest, report.date, report.bivy, outcomes)
 
