@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import re
-from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 
@@ -18,8 +14,16 @@ from bivy.page.facts import Facts
 from bivy.page.html import as_html
 from bivy.page.parts import make_files
 from bivy.page.verified import Outcome, Verified
-from tests.musl.render.test_html import Element, Reader
 from tests.page.images import HOSTILE, bare_facts, python_facts
+from tests.webpages import (
+    Element,
+    Reader,
+    assert_allowed,
+    assert_headings_in_order,
+    assert_links_by_http,
+    assert_no_handlers,
+    assert_well_formed,
+)
 
 VERIFIED = Verified(
     "sha256:0", "2026-11-25T08:00:00Z", "0.1.0",
@@ -58,30 +62,19 @@ def page(name: str) -> Element:
 @pytest.mark.parametrize("name", FACTS)
 class TestEveryPage:
     def test_is_well_formed_with_identifiers_that_are_unique_and_links_that_lead_to_them(self, name: str) -> None:
-        elements = page(name).all()
-        identifiers = Counter(one.attributes["id"] for one in elements if "id" in one.attributes)
-        assert [one for one, number in identifiers.items() if number > 1 or not one or " " in one] == []
-        inner = {one.attributes["href"][1:] for one in elements if one.attributes.get("href", "").startswith("#")}
-        assert inner <= set(identifiers)
+        assert_well_formed(page(name))
 
     def test_loads_nothing_runs_nothing_and_says_so(self, name: str) -> None:
         root = page(name)
         assert not [one for one in root.all() if {"src", "srcset", "data", "poster", "action"} & set(one.attributes)]
         for forbidden in ("script", "link", "img", "iframe", "object", "base", "form", "image", "use"):
             assert not root.all(forbidden), forbidden
-        for element in root.all():
-            assert not [one for one in element.attributes if one.startswith("on") or one == "style"]
-        (style,) = root.all("style")
-        assert not re.search(r"@import|url\(", style.text)
-        digest = base64.b64encode(hashlib.sha256(style.text.encode()).digest()).decode()
-        policy = next(one for one in root.all("meta") if one.attributes.get("http-equiv")).attributes["content"]
-        assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+        assert_no_handlers(root)
+        assert_allowed(root, "style")
+        assert not re.search(r"@import|url\(", root.all("style")[0].text)
 
     def test_has_its_headings_in_order(self, name: str) -> None:
-        levels = [int(one.name[1]) for one in page(name).all() if re.fullmatch("h[1-6]", one.name)]
-        assert levels[0] == 1
-        assert levels.count(1) == 1
-        assert all(after - before <= 1 for before, after in pairwise(levels))
+        assert_headings_in_order(page(name))
 
     def test_has_tables_with_as_many_cells_in_each_row(self, name: str) -> None:
         for table in page(name).all("table"):
@@ -89,8 +82,7 @@ class TestEveryPage:
             assert len(widths) == 1
 
     def test_links_elsewhere_only_by_http(self, name: str) -> None:
-        links = [one.attributes["href"] for one in page(name).all("a")]
-        assert [one for one in links if not one.startswith(("#", "https://", "http://"))] == []
+        assert_links_by_http(page(name))
 
     def test_has_nothing_that_a_browser_obeys_unseen(self, name: str) -> None:
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", text_of(name))
