@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bivy.progress import Lines, Progress, Silent
+from bivy.units import spell_size as spell_size  # noqa: PLC0414 - the commands take it from here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,12 +63,3 @@ def fetching(*, quiet: bool = False) -> Progress:
 def print_json(value: object) -> None:
     """Print a value as JSON, for programs."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def spell_size(size: float) -> str:
-    """Spell a number of bytes for people, with decimal prefixes: ``17.8 MB``."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -39,6 +39,7 @@ class PackageReport:
         license: Its licence, as SPDX spells it.
         unpacked: Bytes of its files.
         compressed: Its part in the compressed layers, estimated: each file's share of its layer's bytes.
+        description: What it is, in one line.
     """
 
     name: str
@@ -46,6 +47,24 @@ class PackageReport:
     license: str
     unpacked: int
     compressed: int
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """One file, as a container has it.
+
+    Attributes:
+        path: Where it is, relative to the root.
+        size: Its bytes.
+        layer: The number of the layer that it comes from, 0 for the lowest.
+        package: The package that owns it; empty where none does.
+    """
+
+    path: str
+    size: int
+    layer: int
+    package: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +80,8 @@ class Report:
         packages: The installed ones, largest first.
         unowned: Compressed bytes, estimated, of files that no package owns.
         largest: The largest files, as pairs of path and bytes.
-        tree: All files.
+        files: All files, in the order of their paths.
+        tree: All that there is, links and folders included.
     """
 
     digest: str
@@ -72,6 +92,7 @@ class Report:
     packages: tuple[PackageReport, ...]
     unowned: int
     largest: tuple[tuple[str, int], ...]
+    files: tuple[FileReport, ...]
     tree: Tree
 
 
@@ -88,7 +109,8 @@ def inspect(image: Image, *, largest: int = 10) -> Report:
     tree = Tree.of(())
     layers: list[LayerReport] = []
     shares: dict[str, float] = {}
-    for layer in image.layers:
+    origin: dict[str, int] = {}
+    for number, layer in enumerate(image.layers):
         archive = read_layer(layer)
         changes = read_tar(archive, f"layer {layer.digest}")
         files = {entry.path: len(entry.content) for entry in changes.entries if entry.kind is Kind.FILE}
@@ -96,6 +118,7 @@ def inspect(image: Image, *, largest: int = 10) -> Report:
         layers.append(LayerReport(layer.digest, layer.media_type, layer.size, added, len(files), layer.created_by))
         # Each member costs the archive a header of 512 bytes beside its content.
         shares |= {path: (size + 512) * layer.size / (len(archive) or 1) for path, size in files.items()}
+        origin |= dict.fromkeys(files, number)
         tree = apply_changes(tree, changes)
     sizes = {path: len(entry.content) for path, entry in tree.entries.items() if entry.kind is Kind.FILE}
     packages, owned = _packages(tree, sizes, shares)
@@ -108,26 +131,33 @@ def inspect(image: Image, *, largest: int = 10) -> Report:
         packages=tuple(sorted(packages, key=lambda package: (-package.compressed, package.name))),
         unowned=round(sum(share for path, share in shares.items() if path in sizes and path not in owned)),
         largest=tuple(sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:largest]),
+        # A name that outlived the file of which it was another one has that file's content, in its own right.
+        files=tuple(
+            FileReport(path, size, origin.get(path, len(layers) - 1), owned.get(path, ""))
+            for path, size in sizes.items()
+        ),
         tree=tree,
     )
 
 
 def _packages(
     tree: Tree, sizes: Mapping[str, int], shares: Mapping[str, float]
-) -> tuple[Sequence[PackageReport], set[str]]:
+) -> tuple[Sequence[PackageReport], Mapping[str, str]]:
     database = next((content for path in INSTALLED if (content := tree.read(path)) is not None), b"")
-    found, owned = [], set()
+    found: list[PackageReport] = []
+    owned: dict[str, str] = {}
     for package in parse_installed(database.decode("utf-8", "replace")):
         paths = {
             f"{folder.path}/{file.name}" if folder.path else file.name
             for folder in package.folders
             for file in folder.files
         }
-        owned |= paths
+        owned |= dict.fromkeys(paths, package.entry.name)
         found.append(
             PackageReport(
                 package.entry.name, package.entry.version, package.entry.license,
                 sum(sizes.get(path, 0) for path in paths), round(sum(shares.get(path, 0) for path in paths)),
+                package.entry.description,
             )
         )  # fmt: skip
     return found, owned

@@ -2,75 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from collections import Counter
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from itertools import pairwise
 
 import pytest
 
 from bivy.musl.render.html import as_html
 from bivy.musl.render.summary import plain, sentence
 from tests.musl.render.samples import HOSTILE, REPORTS, chain, project
-
-VOID = {"meta", "br", "rect", "link", "img", "input"}
-
-
-@dataclass
-class Element:
-    name: str
-    attributes: dict[str, str]
-    children: list[Element | str] = field(default_factory=list)
-
-    def all(self, name: str = "") -> list[Element]:
-        """Return all elements below, or those with a name."""
-        found = []
-        for child in self.children:
-            if isinstance(child, Element):
-                found += [child] if name in ("", child.name) else []
-                found += child.all(name)
-        return found
-
-    @property
-    def text(self) -> str:
-        return "".join(child if isinstance(child, str) else child.text for child in self.children)
-
-    @property
-    def classes(self) -> set[str]:
-        return set(self.attributes.get("class", "").split())
-
-
-class Reader(HTMLParser):
-    """Reads a page into elements, and refuses what is not closed in the order in which it was opened."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.root = Element("", {})
-        self.open = [self.root]
-        self.feed(text)
-        self.close()
-        assert self.open == [self.root], f"not closed: {[one.name for one in self.open]}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs)
-        element = Element(tag, {name: value or "" for name, value in attrs})
-        self.open[-1].children.append(element)
-        if tag not in VOID:
-            self.open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open[-1].children.append(Element(tag, {name: value or "" for name, value in attrs}))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open[-1].name == tag, f"</{tag}> closes <{self.open[-1].name}>"
-            self.open.pop()
-
-    def handle_data(self, data: str) -> None:
-        self.open[-1].children.append(data)
+from tests.webpages import (
+    Element,
+    Reader,
+    assert_allowed,
+    assert_headings_in_order,
+    assert_links_by_http,
+    assert_no_handlers,
+    assert_well_formed,
+)
 
 
 def page(name: str) -> Element:
@@ -80,13 +27,7 @@ def page(name: str) -> Element:
 @pytest.mark.parametrize("name", REPORTS)
 class TestEveryPage:
     def test_is_well_formed_with_identifiers_that_are_unique_and_links_that_lead_to_them(self, name: str) -> None:
-        elements = page(name).all()
-        identifiers = Counter(one.attributes["id"] for one in elements if "id" in one.attributes)
-        assert [one for one, number in identifiers.items() if number > 1 or not one or " " in one] == []
-        inner = {one.attributes["href"][1:] for one in elements if one.attributes.get("href", "").startswith("#")}
-        assert inner <= set(identifiers)
-        labels = {label for one in elements for label in one.attributes.get("aria-labelledby", "").split()}
-        assert labels <= set(identifiers)
+        assert_well_formed(page(name))
 
     def test_loads_nothing_and_says_so(self, name: str) -> None:
         text = as_html(REPORTS[name])
@@ -99,19 +40,12 @@ class TestEveryPage:
 
     def test_runs_its_own_script_and_style_alone(self, name: str) -> None:
         root = page(name)
-        policy = next(one for one in root.all("meta") if one.attributes.get("http-equiv")).attributes["content"]
         for kind in ("style", "script"):
-            (element,) = root.all(kind)
-            digest = base64.b64encode(hashlib.sha256(element.text.encode()).digest()).decode()
-            assert f"{kind}-src 'sha256-{digest}'" in policy
-        for element in root.all():
-            assert not [one for one in element.attributes if one.startswith("on") or one == "style"]
+            assert_allowed(root, kind)
+        assert_no_handlers(root)
 
     def test_has_its_headings_in_order(self, name: str) -> None:
-        levels = [int(one.name[1]) for one in page(name).all() if re.fullmatch("h[1-6]", one.name)]
-        assert levels[0] == 1
-        assert levels.count(1) == 1
-        assert all(after - before <= 1 for before, after in pairwise(levels))
+        assert_headings_in_order(page(name))
 
     def test_has_tables_whose_headers_say_what_they_are_headers_of(self, name: str) -> None:
         for table in page(name).all("table"):
@@ -120,8 +54,7 @@ class TestEveryPage:
             assert len(widths) == 1
 
     def test_links_elsewhere_only_by_http(self, name: str) -> None:
-        links = [one.attributes["href"] for one in page(name).all("a")]
-        assert [one for one in links if not one.startswith(("#", "https://", "http://"))] == []
+        assert_links_by_http(page(name))
 
     def test_begins_with_the_answer(self, name: str) -> None:
         (heading,) = page(name).all("h1")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bivy.musl.render.summary import Named
     from bivy.musl.report import Report
 
-_FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parent
+"""The folder of the templates, with `base.css`, which other pages of bivy start from, too."""
 
 
 def as_html(report: Report) -> str:
@@ -30,7 +31,7 @@ def as_html(report: Report) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -40,7 +41,7 @@ def as_html(report: Report) -> str:
     )
     found = report.found
     named = summary.by_name(found.distributions)
-    style, script = ((_FOLDER / name).read_text("utf-8") for name in ("page.css", "page.js"))
+    base, style, script = ((FOLDER / name).read_text("utf-8") for name in ("base.css", "page.css", "page.js"))
     return environment.get_template("page.html").render(
         report=report,
         found=found,
@@ -63,8 +64,8 @@ def as_html(report: Report) -> str:
         asked=summary.spell_asked,
         split_code=summary.split_code,
         split_source=summary.split_source,
-        style_digest=_digest(style),
-        script_digest=_digest(script),
+        style_digest=digest_for_policy(base + style),
+        script_digest=digest_for_policy(script),
     )
 
 
@@ -81,6 +82,6 @@ def _clean(value: object) -> object:
     return summary.plain(value) if type(value) is str else value
 
 
-def _digest(text: str) -> str:
+def digest_for_policy(text: str) -> str:
     """Return what a content security policy knows an inline style or script by (CSP 3, 2.3.1)."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
