@@ -28,9 +28,9 @@ Written by `python -m bivy.verify.suite REF --record`; its text is in `src/bivy/
 fail in `src/bivy/verify/suite/known.toml`. Do not change it by hand.
 
 ```console
-$ python -m bivy.verify.suite python:3.14-alpine                     # all of it, some twelve minutes on two cores
+$ python -m bivy.verify.suite python:3.14-alpine                       # all of it, 10 to 15 minutes on two cores
 $ python -m bivy.verify.suite python:3.14-alpine test_os test_asyncio  # some files
-$ python -m bivy.verify.suite python:3.14-alpine --resume            # go on after Ctrl-C
+$ python -m bivy.verify.suite python:3.14-alpine --resume              # go on after Ctrl-C
 ```
 
 It exits 1 where a test fails, crashes, takes too long, or a whole file of tests is skipped, and that is not on the list
