@@ -184,6 +184,17 @@ def test_a_fault_that_only_running_shows_fails_the_check_that_is_for_it_and_no_o
         assert any(line.startswith("_bisect does not import") for line in found[name])
 
 
+def test_an_image_that_is_a_program_of_its_own_may_serve_and_has_no_command_to_replace(
+    whole: Whole, scratch: Path
+) -> None:
+    checks = [check for check in own_checks() if check.name in ("override-command", "default-command")]
+    report = verify(plant(whole, entrypoint=("sleep", "1000"), cmd=()), checks, where="a service", cache=scratch)
+    assert {outcome.name: outcome.status for outcome in report.outcomes} == {
+        "override-command": Status.SKIPPED,
+        "default-command": Status.PASSED,
+    }
+
+
 def test_a_program_that_does_not_end_is_ended_and_told(whole: Whole) -> None:
     import msgspec
 

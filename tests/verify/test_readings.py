@@ -458,6 +458,21 @@ def test_what_umoci_unpacks_otherwise_fails_that_check(plan: Plan, tmp_path: Pat
     }
 
 
+def test_what_is_where_the_program_starts_belongs_to_the_application_and_bytecode_to_its_source(
+    plan: Plan, tmp_path: Path
+) -> None:
+    late = (
+        file("app/main.py"), file("app/__pycache__/main.cpython-314.pyc"),
+        file(f"{SITE}/__pycache__/thing.cpython-314.pyc"),
+        file(f"{SITE}/__pycache__/stray.cpython-314.pyc"), file("application/x"),
+    )  # fmt: skip
+    changed = replace(plan, late=late, config=replace(plan.config, working_dir="/app"))
+    assert failing(checked(make(changed), tmp_path))["owned-by-package"] == (
+        "/application/x belongs to no package",
+        f"/{SITE}/__pycache__/stray.cpython-314.pyc belongs to no package",
+    )
+
+
 def test_an_image_without_a_package_database_is_checked_and_said_to_lack_one(plan: Plan, tmp_path: Path) -> None:
     from bivy.oci.layer import layer_from_tree
     from bivy.rootfs.tree import Tree

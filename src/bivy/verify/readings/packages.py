@@ -34,21 +34,43 @@ class Owned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @reading("owned", Owned, needs="packages")
 def owned(subject: Subject, settings: Owned) -> Iterator[str]:
-    """Yield the files that belong to no package, or to several; what pip installed belongs to its distribution."""
+    """Yield the files that belong to no package, or to several.
+
+    What pip installed belongs to its distribution, bytecode to whom its source belongs, and what is in the folder in
+    which the image's program starts is the application itself.
+    """
     tree, packages = _tree(subject), subject.packages or ()
     owners: dict[str, list[str]] = {}
     for package in packages:
         for path, _ in files_of(package):
             owners.setdefault(_place(tree, path), []).append(package.entry.name)
-    recorded = {path for folder in _distributions(tree) for path, _ in _records(tree, folder)}
+    known = owners.keys() | {path for folder in _distributions(tree) for path, _ in _records(tree, folder)}
+    own = _application(subject)
     for path, entry in tree.entries.items():
         if entry.kind is Kind.DIRECTORY:
             continue
         names = owners.get(path, [])
         if len(names) > 1:
             yield f"/{path} belongs to {' and '.join(names)}"
-        elif not names and path not in recorded and not any(_fits(path, entry, each) for each in settings.allowed):
+        elif path in known or _source(path) in known or (own and f"{path}/".startswith(own)):
+            continue
+        elif not any(_fits(path, entry, each) for each in settings.allowed):
             yield f"/{path} belongs to no package"
+
+
+def _application(subject: Subject) -> str:
+    """Return the folder in which the image's program starts, with a slash at its end; empty where that is the root."""
+    folder = posixpath.normpath(subject.image.config.working_dir or "/").strip("/")
+    return f"{folder}/" if folder else ""
+
+
+def _source(path: str) -> str:
+    """Return the path of what a file of bytecode was compiled from (PEP 3147); empty for any other file."""
+    folder, name = posixpath.split(path)
+    above, last = posixpath.split(folder)
+    if last != "__pycache__" or not name.endswith(".pyc"):
+        return ""
+    return posixpath.join(above, f"{name.split('.')[0]}.py")
 
 
 def _fits(path: str, entry: Entry, allowed: Except) -> bool:
