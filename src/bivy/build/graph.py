@@ -76,6 +76,15 @@ class Recipes:
             raise UsageError(f"no recipe makes the package {package!r}", hint=f"recipes are in {self.folder}")
         return select_version(*self._loaded[name], wanted=version)
 
+    def versions(self, package: str) -> tuple[str, ...]:
+        """Return the versions in which the recipe that makes a package builds it.
+
+        Raises:
+            UsageError: No recipe makes it.
+        """
+        newest = self.find(package).data.version
+        return tuple(self._loaded[self._by_package[package]][0].versions) or (newest,)
+
     def providing(self, name: str) -> str | None:
         """Find the recipe that makes a package, or says that one of its packages provides what `name` is."""
         if name in self._by_package:

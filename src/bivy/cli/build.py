@@ -11,9 +11,11 @@ import click
 from bivy.cli.common import json_option, output_option, print_json, spell_size, volume_options, watching
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from bivy.compose.request import AlpineRequest
+    from bivy.compose.request import AlpineRequest, Request
+    from bivy.tags.rules import Edition
 
 FORMATS = ("oci", "oci-archive", "docker-archive")
 
@@ -76,11 +78,18 @@ FORMATS = ("oci", "oci-archive", "docker-archive")
     metavar="FILE",
     help="Start from an archive of Alpine's root filesystem.",
 )
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Build every version, and give each its tags (bivy tags) once it has passed bivy verify.",
+)
 @json_option
 @volume_options
 def command(
     *,
     version: str,
+    every: bool,
     arch: str | None,
     output: Path,
     formats: tuple[str, ...],
@@ -100,6 +109,9 @@ def command(
     VERSION is a version of Python or the beginning of one, 3.14 unless told. What has been built before, and has not
     changed, is not built again. With --alpine, all but Python comes from Alpine's repositories, and the image is
     python:VERSION-alpineRELEASE.
+
+    With --all every version is built, and given all the tags of bivy tags once it has passed bivy verify. Where one
+    does not pass, its tags stay where they are, the others are still done, and the exit status is 1.
     """
     from bivy.arch import build_machine, find_arch
     from bivy.compose.make import make_image
@@ -115,6 +127,20 @@ def command(
         alpine=_alpine(alpine, mirrors, keys, lock, base_rootfs),
     )
     around = Surroundings(cache_folder(), output, jobs, mirrors_told(() if alpine else mirrors))
+    if every:
+        for flag, value in (("VERSION", version), ("--format", formats), ("--lock", lock)):
+            if value:
+                raise click.UsageError(f"{flag} goes with one image, not with --all")
+        from bivy.cli.moved import show
+        from bivy.images.definition import load_image
+        from bivy.tags.build import build_all
+        from bivy.tags.built import known_versions
+
+        known = known_versions(load_image(request.name))
+        with watching(quiet=quiet, verbose=verbose) as progress:
+            results = build_all(_editions(request, known), known, around, progress)
+        show(results, as_json=as_json)
+        return
     with watching(quiet=quiet, verbose=verbose) as progress:
         made = make_image(request, around, progress)
         stem = made.names[0].replace(":", "-") + "-" + request.arch.platform.removeprefix("linux/").replace("/", "-")
@@ -139,6 +165,20 @@ def command(
     click.echo(made.image.digest)
     where = [str(output), *(str(path) for path in archives)]
     click.echo(f"in {', '.join(where)}; also named {', '.join(made.names[1:])}")
+
+
+def _editions(request: Request, known: Sequence[str]) -> dict[Edition, Request]:
+    """Return a request for every version, of the kind and for the architecture of the one that was told."""
+    from dataclasses import replace
+
+    from bivy.tags.built import candidate
+    from bivy.tags.rules import Edition
+
+    editions = [Edition(version, request.alpine.release.name if request.alpine else "") for version in known]
+    return {
+        edition: replace(request, version=edition.version, candidate=candidate(request.name, edition))
+        for edition in editions
+    }
 
 
 def _alpine(

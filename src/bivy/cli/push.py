@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("reference", metavar="REF")
-@click.argument("destination", metavar="DESTINATION")
+@click.argument("arguments", metavar="REF DESTINATION", nargs=-1)
+@click.option(
+    "--all",
+    "every",
+    is_flag=True,
+    help="Push every image in the layout to DESTINATION, HOST/NAME, with its tags (bivy tags), once it has passed "
+    "bivy verify.",
+)
 @platform_option
 @output_option
 @click.option(
@@ -39,8 +45,8 @@ if TYPE_CHECKING:
 @volume_options
 def command(
     *,
-    reference: str,
-    destination: str,
+    arguments: tuple[str, ...],
+    every: bool,
     arch: str | None,
     output: Path,
     jobs: int,
@@ -53,7 +59,17 @@ def command(
     Where REF is there for several platforms all of them are pushed, unless --platform names one, with the artifacts
     that are attached to them. What the registry has already is not sent again. Credentials are those of docker login
     and podman login.
+
+    With --all there is no REF, and DESTINATION has no tag: every image of bivy tags is pushed with all its tags, once
+    it has passed bivy verify for all its architectures. Where one does not pass, its tags stay where they are, the
+    others are still done, and the exit status is 1.
     """
+    if every:
+        if arch:
+            raise click.UsageError("--platform goes with one image, not with --all")
+        _push_all(_told(arguments, "DESTINATION")[0], output, jobs, as_json=as_json, quiet=quiet, verbose=verbose)
+        return
+    reference, destination = _told(arguments, "REF", "DESTINATION")
     from bivy.arch import find_arch
     from bivy.files import cache_folder
     from bivy.oci.open import opened_node
@@ -75,6 +91,32 @@ def command(
     if not quiet:
         for_platforms = f" for {', '.join(pushed.platforms)}" if pushed.platforms else ""
         click.echo(f"pushed {pushed.name}{for_platforms}, {_spell(pushed)}", err=True)
+
+
+def _told(arguments: tuple[str, ...], *names: str) -> tuple[str, ...]:
+    """Return the arguments, which have to be as many as their names."""
+    if len(arguments) < len(names):
+        raise click.UsageError(f"Missing argument '{names[len(arguments)]}'.")
+    if len(arguments) > len(names):
+        raise click.UsageError(f"Got unexpected extra argument ({arguments[len(names)]})")
+    return arguments
+
+
+def _push_all(destination: str, output: Path, jobs: int, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+    from bivy.cli.moved import show
+    from bivy.cli.tags import say_problems
+    from bivy.files import cache_folder
+    from bivy.images.definition import load_image
+    from bivy.tags.built import built_rows, known_versions, list_tags
+    from bivy.tags.push import push_all, repository_of
+
+    repository, definition = repository_of(destination), load_image("python")
+    listing = list_tags(output, definition, known_versions(definition))
+    say_problems(listing)
+    rows = built_rows(listing.rows)
+    with watching(quiet=quiet, verbose=verbose) as progress:
+        moved = push_all(rows, output, repository, cache=cache_folder(), progress=progress, jobs=jobs)
+    show(moved, as_json=as_json, problems=bool(listing.problems))
 
 
 def _spell(pushed: Pushed) -> str:

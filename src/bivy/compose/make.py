@@ -76,6 +76,8 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         if image is not None:
             return Made(image, names, unchanged=True)
     packages = ingredients.packages()
+    if request.candidate:
+        names = (request.candidate,)
     with under_way(progress, f"compose {names[0]}"):
         image = compose(definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress)
         write_image(image, around.output, names)

@@ -48,6 +48,8 @@ class Request:
         compression: How its layers are compressed.
         name: The image's definition.
         alpine: What of Alpine's it is to consist of; ``None`` for what bivy builds from sources alone.
+        candidate: What it is called in the layout where it is new there, in the place of its names, which then stay
+            where they are; empty for its names.
     """
 
     version: str
@@ -55,6 +57,7 @@ class Request:
     compression: Compression = "gzip"
     name: str = "python"
     alpine: AlpineRequest | None = None
+    candidate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,13 +57,27 @@ class Listed:
     digest: str
 
 
-def list_images(folder: Path) -> list[Listed]:
+def list_images(folder: Path, name: str | None = None) -> list[Listed]:
     """List the images of a layout, those for several platforms one by one.
+
+    Args:
+        folder: The layout.
+        name: The name whose images are wanted; ``None`` for all.
 
     Raises:
         BivyError: The folder is no layout, or a document in it is damaged.
     """
-    return _listed(folder, _read_index(folder).manifests)
+    entries = _read_index(folder).manifests
+    return _listed(folder, entries if name is None else _named(entries, name))
+
+
+def list_names(folder: Path) -> list[str]:
+    """List the names in a layout, sorted, of those too whose images are damaged.
+
+    Raises:
+        BivyError: The folder is no layout, or its index is damaged.
+    """
+    return _names(_read_index(folder).manifests)
 
 
 def find_image(folder: Path, name: str, platform: str) -> str:
@@ -204,6 +218,10 @@ def _subject(folder: Path, entry: Descriptor) -> str:
 
 def _named(entries: Sequence[Descriptor], name: str) -> list[Descriptor]:
     return [entry for entry in entries if entry.annotations.get(media.REF_NAME) == name]
+
+
+def _names(entries: Sequence[Descriptor]) -> list[str]:
+    return sorted({name for entry in entries if (name := entry.annotations.get(media.REF_NAME))})
 
 
 def _listed(folder: Path, entries: Sequence[Descriptor]) -> list[Listed]:
@@ -375,7 +393,7 @@ def _not_found(
         there = ", ".join(sorted({image.platform for image in fitting}))
         wanted = f"for {platform}" if platform else "unless told for which platform"
         return UsageError(f"{folder} has no {name} {wanted}", hint=f"it has it for {there}: name one with --platform")
-    names = sorted({named for entry in entries if (named := entry.annotations.get(media.REF_NAME))})
+    names = _names(entries)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"is {near[0]} meant? " if near else ""
     hint += f"it has {', '.join(names)}" if names else "it has none: bivy build makes one"
