@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "Say whether requirements, a project, a wheel or an image will run on musl.",
     "wheel": "Compile what has no wheel for musl, once, outside the image.",
     "verify": "Check that an image is one to trust.",
+    "sbom": "List everything that is in an image, with licences and sources.",
     "inspect": "Say what is in an image, and what every byte is for.",
     "push": "Push an image to a registry.",
     "load": "Load an image into docker or podman.",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bivy import __version__
 from bivy.apk.dependency import name_of
 from bivy.epoch import source_date_epoch
+from bivy.sbom.licences import spell_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -141,6 +141,5 @@ def assign_layers(definition: ImageDefinition, packages: Sequence[Package]) -> l
 
 def _licenses(found: Iterable[str]) -> str:
     """Join the licences of packages to one SPDX expression (SPDX 2.3, annex D.4)."""
-    # Alpine's word for what nobody has rights in is none of SPDX's.
-    spelled = {re.sub(r"\bPublic-Domain\b", "LicenseRef-Public-Domain", each) for each in found}
+    spelled = set(map(spell_words, found))
     return " AND ".join(sorted(f"({each})" if " OR " in each else each for each in spelled))
