@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass, replace
-from email.parser import BytesHeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
@@ -20,6 +19,7 @@ from bivy.errors import BivyError
 from bivy.files import write_whole
 from bivy.musl.archives.standards import normalised
 from bivy.progress import under_way
+from bivy.sbom.distributions import license_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -353,16 +353,3 @@ def _component(opened: _Opened) -> Component:
         pinned.name, pinned.version, license_of(raw), pinned.sha256, pinned.url if "://" in pinned.url else "",
         pinned.requires, pinned.asked,
     )  # fmt: skip
-
-
-def license_of(metadata: bytes) -> str:
-    """Return what core metadata says of the licence: an SPDX expression, or what else is one line."""
-    parsed = BytesHeaderParser().parsebytes(metadata)
-    told = str(parsed.get("License-Expression") or "").strip()
-    if told:
-        return told
-    for classifier in parsed.get_all("Classifier") or ():
-        if str(classifier).startswith("License :: OSI Approved :: "):
-            return str(classifier).removeprefix("License :: OSI Approved :: ")
-    lines = str(parsed.get("License") or "").strip().splitlines()
-    return lines[0] if len(lines) == 1 and lines[0] != "UNKNOWN" else ""

@@ -284,10 +284,10 @@ def _make_one(
     """Make the image for one platform; return it, and what it stands on."""
     from bivy.app.image import assemble, check_start, folders_of
     from bivy.app.layers import LayerStore
-    from bivy.app.sbom import MEDIA_TYPE, list_content
+    from bivy.app.sbom import list_content
     from bivy.app.system import packages_in
-    from bivy.oci.graph import make_artifact
     from bivy.oci.layout import write_image
+    from bivy.sbom.image import artifact_of
 
     epoch = source_date_epoch()
     store = LayerStore(cache / "app" / "layers", wish.compression, epoch)
@@ -303,7 +303,7 @@ def _make_one(
         check_start(project, on.base, image.config.env, {path for each in kept for path in each.paths})
         packages = packages_in(system, on.base)
         content = list_content(project, name, on.base, packages, rest, arch, epoch, cache)
-        write_image(image, wish.output, [name], [make_artifact(image, MEDIA_TYPE, content)])
+        write_image(image, wish.output, [name], [artifact_of(image, content)])
         if wish.sbom:
             write_whole(_sbom_place(wish.sbom, arch, project), content)
     made = tuple(MadeLayer(layer.digest, layer.size, layer.created_by) for layer in image.layers)

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 GENERATION: Final = 1
 
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
-SPDX: Final = "application/spdx+json"
 _RELEASES: Final = ("etc/os-release", "usr/lib/os-release")
-_MADE_BY: Final = "dev.bivy.sbom.generator"
+_MADE_BY: Final = "bivy.sbom.generator"
 _MOST_BYTES: Final = 16 << 20
 
 
@@ -78,11 +77,16 @@ def attachment(image: Image, where: str) -> Node:
     Raises:
         BivyError: A layer is missing or damaged.
     """
-    from bivy.oci.graph import make_artifact
     from bivy.sbom.cyclonedx import as_cyclonedx
 
-    content = as_cyclonedx(list_image(image, where))
-    return make_artifact(image, CYCLONEDX, content, {_MADE_BY: _generator()})
+    return artifact_of(image, as_cyclonedx(list_image(image, where)))
+
+
+def artifact_of(image: Image, content: bytes) -> Node:
+    """Return a list in CycloneDX as an artifact that refers to an image."""
+    from bivy.oci.graph import make_artifact
+
+    return make_artifact(image, CYCLONEDX, content, {_MADE_BY: f"bivy {__version__}, {GENERATION}"})
 
 
 def is_attached(layout: Path, digest: str) -> bool:
@@ -90,13 +94,9 @@ def is_attached(layout: Path, digest: str) -> bool:
     from bivy.oci.layout import find_artifacts
 
     return any(
-        each.artifact_type == CYCLONEDX and each.annotations.get(_MADE_BY) == _generator()
+        each.artifact_type == CYCLONEDX and each.annotations.get(_MADE_BY) == f"bivy {__version__}, {GENERATION}"
         for each in find_artifacts(layout, digest)
     )
-
-
-def _generator() -> str:
-    return f"bivy {__version__}, {GENERATION}"
 
 
 def _is_wanted(path: str, size: int) -> bool:
