@@ -26,17 +26,20 @@ NAMESPACE: Final = uuid.UUID("6f8c2f2e-5f0e-5d0b-9d0b-6a3f5d2f7c11")
 def as_cyclonedx(listing: Listing) -> bytes:
     """Return a list as a document of CycloneDX; the same list gives the same bytes."""
     from cyclonedx.model.bom import Bom, BomMetaData
+    from cyclonedx.model.component import Component as Written
+    from cyclonedx.model.component import ComponentType
     from cyclonedx.model.dependency import Dependency
-    from cyclonedx.model.tool import Tool
+    from cyclonedx.model.tool import ToolRepository
     from cyclonedx.output.json import JsonV1Dot6
 
     image = _image(listing)
+    tool = Written(name="bivy", version=__version__, type=ComponentType.APPLICATION)
     bom = Bom(
         components=[_component(each) for each in listing.components],
         serial_number=uuid.uuid5(NAMESPACE, listing.identity),
         metadata=BomMetaData(
             component=image, timestamp=dt.datetime.fromtimestamp(listing.created, dt.UTC),
-            tools=[Tool(name="bivy", version=__version__)],
+            tools=ToolRepository(components=[tool]),
         ),
     )  # fmt: skip
     for ref, needs in ((image.bom_ref.value, [each.ref for each in listing.components]),
