@@ -87,9 +87,9 @@ def test_an_image_with_nothing_in_it_still_has_a_valid_list(tmp_path: Path) -> N
 
 WORDS = st.text(max_size=20).map(clean)
 COMPONENTS = st.builds(
-    lambda kind, name, version, license, summary, supplier, url: Component(
+    lambda kind, name, version, licence, summary, supplier, url: Component(
         ref=purl_of("apk", "alpine", name, version) or f"apk:{name}@{version}", kind=kind, name=name or "x",
-        version=version, purl=purl_of("apk", "alpine", name, version), license=license, summary=summary,
+        version=version, purl=purl_of("apk", "alpine", name, version), license=licence, summary=summary,
         supplier=supplier, homepage=address(url),
     ),
     st.sampled_from(["package", "distribution", "program"]), WORDS, WORDS, WORDS, WORDS, WORDS,
