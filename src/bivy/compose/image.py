@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bivy.images.definition import ImageDefinition
     from bivy.oci.image import Image
     from bivy.progress import Progress
+    from bivy.rootfs.tree import Tree
 
 
 def compose(
@@ -31,8 +32,8 @@ def compose(
     facts: Mapping[str, str],
     cache: Path,
     progress: Progress,
-) -> Image:
-    """Put packages together to an image.
+) -> tuple[Image, Tree]:
+    """Put packages together to an image; return it, and what is in it in the end.
 
     Args:
         definition: What the image is to be.
@@ -52,7 +53,7 @@ def compose(
     from bivy.rootfs.disk import memory_folder
     from bivy.rootfs.install import database_tree, install_root
     from bivy.rootfs.scripts import run_scripts
-    from bivy.rootfs.tree import merge, normalise
+    from bivy.rootfs.tree import Tree, merge, normalise
 
     epoch = source_date_epoch()
     base = ingredients.base
@@ -102,7 +103,8 @@ def compose(
         ),
         "org.opencontainers.image.vendor": f"bivy {__version__}",
     }
-    return image_of(config, layers, annotations)
+    whole = Tree({path: entry for tree in (*root.trees, last) for path, entry in tree.entries.items()})
+    return image_of(config, layers, annotations), whole
 
 
 def _title(name: str, group: Sequence[Package]) -> str:

@@ -80,8 +80,10 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
             return Made(image, names, unchanged=True)
     packages = ingredients.packages()
     with under_way(progress, f"compose {names[0]}"):
-        image = compose(definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress)
-        write_image(image, around.output, names, [attachment(image, names[0])])
+        image, tree = compose(
+            definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress
+        )
+        write_image(image, around.output, names, [attachment(image, names[0], tree)])
         write_whole(receipt, msgspec.json.encode(_Receipt(image.digest)))
     return Made(image, names, unchanged=False)
 

@@ -33,19 +33,21 @@ _MADE_BY: Final = "bivy.sbom.generator"
 _MOST_BYTES: Final = 16 << 20
 
 
-def list_image(image: Image, where: str) -> Listing:
+def list_image(image: Image, where: str, tree: Tree | None = None) -> Listing:
     """Read an image, and list what is in it.
 
     Args:
         image: The image.
         where: What it is called where it does not say itself, and in messages.
+        tree: What is in it in the end, where that is known: then no layer is read.
 
     Raises:
         BivyError: A layer is missing or damaged.
     """
     from bivy.oci.image import read_tree
 
-    tree = read_tree(image, where, _is_wanted)
+    if tree is None:
+        tree = read_tree(image, where, _is_wanted)
     problems: list[str] = []
     arch = _arch(image)
     system = read_system(_text(tree, _RELEASES) or "")
@@ -71,15 +73,17 @@ def in_order(components: Iterable[Component]) -> tuple[Component, ...]:
     return tuple(found[ref] for ref in sorted(found))
 
 
-def attachment(image: Image, where: str) -> Node:
+def attachment(image: Image, where: str, tree: Tree | None = None) -> Node:
     """Return the list of what is in an image, in CycloneDX, as an artifact that refers to it.
+
+    The arguments are those of `list_image`.
 
     Raises:
         BivyError: A layer is missing or damaged.
     """
     from bivy.sbom.cyclonedx import as_cyclonedx
 
-    return artifact_of(image, as_cyclonedx(list_image(image, where)))
+    return artifact_of(image, as_cyclonedx(list_image(image, where, tree)))
 
 
 def artifact_of(image: Image, content: bytes) -> Node:
