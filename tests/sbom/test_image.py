@@ -214,3 +214,13 @@ def test_a_list_whose_bytes_are_missing_does_not_count_as_attached(tmp_path: Pat
     assert not is_attached(tmp_path, image.digest)
     write_image(image, tmp_path, ["it"], [attachment(image, "it")])
     assert is_attached(tmp_path, image.digest)
+
+
+def test_an_architecture_that_is_not_known_is_called_what_the_image_calls_it() -> None:
+    from dataclasses import replace
+
+    from bivy.oci.image import with_config
+
+    image = image_with([replace(entry("odd", "1-r0"), arch="")])
+    strange = with_config(image, replace(image.config, architecture="m68k"), {})
+    assert by_name(list_image(strange, "x"))["odd"].purl == "pkg:apk/bivy/odd@1-r0?arch=m68k&distro=bivy-0.1.0"

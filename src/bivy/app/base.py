@@ -13,6 +13,7 @@ from bivy.errors import UsageError
 from bivy.files import write_whole
 from bivy.musl.archives.standards import normalised
 from bivy.sbom.distributions import is_metadata, list_distributions
+from bivy.sbom.image import arch_of
 from bivy.sbom.listing import Component  # noqa: TC001 - msgspec looks at it
 from bivy.sbom.packages import Package, System, package_of, read_system
 
@@ -126,17 +127,11 @@ def _facts(image: Image, tree: Tree) -> Base:
         folders={path: entry.mode for path, entry in tree.entries.items() if entry.kind is Kind.DIRECTORY},
         files=files,
         distributions=_distributions(files, f"{prefix}/lib/python{python}/site-packages"),
-        listed=list_distributions(tree, _machine(image), []),
+        listed=list_distributions(tree, arch_of(image)[1], []),
         packages=packages,
         passwd=(tree.read("etc/passwd") or b"").decode("utf-8", "replace"),
         group=(tree.read("etc/group") or b"").decode("utf-8", "replace"),
     )
-
-
-def _machine(image: Image) -> str:
-    from bivy.arch import find_arch
-
-    return find_arch(image.config.platform).machine
 
 
 def _find_python(image: Image, tree: Tree) -> tuple[str, str]:

@@ -49,7 +49,7 @@ def list_image(image: Image, where: str, tree: Tree | None = None) -> Listing:
     if tree is None:
         tree = read_tree(image, where, _is_wanted)
     problems: list[str] = []
-    arch = _arch(image)
+    arch = arch_of(image)
     system = read_system(_text(tree, _RELEASES) or "")
     packages = _packages(tree, system, arch[0], problems)
     distributions = list_distributions(tree, arch[1], problems)
@@ -134,8 +134,8 @@ def _read_packages(text: str, problems: list[str]) -> Iterator[Package]:
             problems.append(f"a package in its database cannot be read: {fault}")
 
 
-def _arch(image: Image) -> tuple[str, str]:
-    """Return Alpine's name of an image's architecture, and that of machines."""
+def arch_of(image: Image) -> tuple[str, str]:
+    """Return Alpine's name of an image's architecture and what ``uname -m`` says there; its own word where unknown."""
     with contextlib.suppress(BivyError):
         arch = find_arch(image.config.platform)
         return arch.name, arch.machine
