@@ -20,7 +20,7 @@ def test_the_base_s_python_packages_and_distributions_are_found(tmp_path: Path) 
     assert base.site_packages == SITE
     assert base.distributions == {"pip": "26.0"}
     assert [(each.name, each.version) for each in base.packages] == [("musl", "1.2.6-r0")]
-    assert (base.musl, base.system) == ("1.2.6", "alpine-3.22.1")
+    assert (base.musl, str(base.system)) == ("1.2.6", "alpine-3.22.1")
     assert base.files["usr/local/bin/python3"] == "python3.14"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bivy.app.distributions import LARGE, Component, dependency_layers, license_of
+from bivy.app.distributions import LARGE, Component, dependency_layers
 from bivy.app.layers import Kept
 from bivy.errors import BivyError
 from bivy.progress import Lines
@@ -108,18 +108,3 @@ def test_each_layer_says_what_is_in_it(tmp_path: Path) -> None:
         ("other",),
         True,
     )
-
-
-@pytest.mark.parametrize(
-    ("metadata", "expected"),
-    [
-        ("License-Expression: MIT OR Apache-2.0\nLicense: other\n", "MIT OR Apache-2.0"),
-        ("License: MIT\nClassifier: License :: OSI Approved :: BSD License\n", "BSD License"),
-        ("License: Apache 2.0\n", "Apache 2.0"),
-        ("License: first line\n  second line\n", ""),
-        ("License: UNKNOWN\n", ""),
-        ("Name: x\n", ""),
-    ],
-)
-def test_a_licence_is_what_metadata_says_in_one_line(metadata: str, expected: str) -> None:
-    assert license_of(metadata.encode()) == expected

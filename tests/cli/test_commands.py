@@ -21,9 +21,8 @@ from bivy.rootfs.tree import Tree
 OWN = build_machine()
 FOREIGN, OTHER = [arch for arch in (ARCHES["ppc64le"], ARCHES["riscv64"], ARCHES["s390x"]) if arch is not OWN][:2]
 COMMANDS = (
-    "build", "run", "init", "app", "check", "wheel", "verify", "tags", "inspect", "page", "push", "load", "images",
-    "repo",
-    "cache", "completion",
+    "build", "run", "init", "app", "check", "wheel", "verify", "tags", "sbom", "inspect", "page", "push", "load",
+    "images", "repo", "cache", "completion",
 )  # fmt: skip
 
 

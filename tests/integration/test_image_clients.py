@@ -68,11 +68,3 @@ def test_buildah_builds_a_dockerfile_on_top_of_it(dist: Path, tmp_path: Path) ->
     run("buildah", *storage, "bud", "--isolation", "chroot", "--tag", f"oci-archive:{built}:app", tmp_path)
     said = bivy("run", f"oci-archive:{built}:app", "cat", "/said").stdout
     assert said.startswith("from the image\npip ")
-
-
-def test_syft_lists_every_package_that_bivy_lists(dist: Path) -> None:
-    listed = json.loads(run("syft", f"oci-dir:{dist}", "-o", "json", SYFT_CHECK_FOR_APP_UPDATE="false"))
-    found = {(artifact["name"], artifact["version"]) for artifact in listed["artifacts"] if artifact["type"] == "apk"}
-    report = json.loads(bivy("inspect", NAME, "--output", str(dist), "--json").stdout)
-    assert found == {(package["name"], package["version"]) for package in report["packages"]}
-    assert listed["distro"]["idLike"] == ["alpine"]

@@ -36,7 +36,9 @@ def write_tar(path: Path, files: dict[str, bytes]) -> None:
 
 def files_of(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as archive:
-        return {member.name: (archive.extractfile(member) or io.BytesIO()).read() for member in archive}
+        return {
+            member.name: (archive.extractfile(member) or io.BytesIO()).read() for member in archive if member.isfile()
+        }
 
 
 @pytest.mark.parametrize("form", FORMS)

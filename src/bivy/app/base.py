@@ -12,6 +12,10 @@ from bivy.apk.entry import Kind
 from bivy.errors import UsageError
 from bivy.files import write_whole
 from bivy.musl.archives.standards import normalised
+from bivy.sbom.distributions import is_metadata, list_distributions
+from bivy.sbom.image import arch_of
+from bivy.sbom.listing import Component  # noqa: TC001 - msgspec looks at it
+from bivy.sbom.packages import Package, System, package_of, read_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,22 +25,11 @@ if TYPE_CHECKING:
     from bivy.rootfs.tree import Tree
 
 # Raised when other facts are read, so that those kept by an older bivy are not taken.
-GENERATION: Final = 2
+GENERATION: Final = 3
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _KEPT: Final = frozenset({"etc/passwd", "etc/group", "etc/os-release", "usr/lib/os-release", *INSTALLED})
 _MOST_KEPT: Final = 16 << 20
-
-
-class Package(msgspec.Struct, frozen=True):
-    """A package that the base's database has, as a list of the image's content names it."""
-
-    name: str
-    version: str
-    license: str = ""
-    origin: str = ""
-    arch: str = ""
-    checksum: str = ""
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -48,10 +41,11 @@ class Base(msgspec.Struct, frozen=True):
         interpreter: Where its Python is, absolute, links followed.
         prefix: The folder that its Python is below, without a leading ``/``: ``usr/local``.
         musl: The version of its musl.
-        system: What its ``os-release`` calls it: ``alpine-3.22.1``; empty where it does not say.
+        system: What its ``os-release`` calls it: ``alpine-3.22.1``.
         folders: The paths of its folders, with their modes.
         files: The paths of everything else, with what links lead to; empty for what is no link.
         distributions: The Python distributions in it: by normalised name, the version.
+        listed: The same, as a list of an image's content names them.
         packages: The packages in it.
         passwd: Its ``/etc/passwd``.
         group: Its ``/etc/group``.
@@ -62,10 +56,11 @@ class Base(msgspec.Struct, frozen=True):
     interpreter: str
     prefix: str
     musl: str
-    system: str
+    system: System
     folders: dict[str, int]
     files: dict[str, str]
     distributions: dict[str, str]
+    listed: tuple[Component, ...]
     packages: tuple[Package, ...]
     passwd: str
     group: str
@@ -101,7 +96,11 @@ def scan(image: Image) -> Tree:
     """
     from bivy.oci.image import read_tree
 
-    return read_tree(image, "the base", lambda path, size: path in _KEPT and size <= _MOST_KEPT)
+    return read_tree(image, "the base", _is_kept)
+
+
+def _is_kept(path: str, size: int) -> bool:
+    return size <= _MOST_KEPT and (path in _KEPT or is_metadata(path))
 
 
 def _facts(image: Image, tree: Tree) -> Base:
@@ -124,20 +123,15 @@ def _facts(image: Image, tree: Tree) -> Base:
         interpreter=f"/{interpreter}",
         prefix=prefix,
         musl=next((each.version.split("-")[0] for each in packages if each.name == "musl"), ""),
-        system=_system((tree.read("etc/os-release") or b"").decode("utf-8", "replace")),
+        system=read_system((tree.read("etc/os-release") or b"").decode("utf-8", "replace")),
         folders={path: entry.mode for path, entry in tree.entries.items() if entry.kind is Kind.DIRECTORY},
         files=files,
         distributions=_distributions(files, f"{prefix}/lib/python{python}/site-packages"),
+        listed=list_distributions(tree, arch_of(image)[1], []),
         packages=packages,
         passwd=(tree.read("etc/passwd") or b"").decode("utf-8", "replace"),
         group=(tree.read("etc/group") or b"").decode("utf-8", "replace"),
     )
-
-
-def _system(text: str) -> str:
-    """Return what an ``os-release`` says it is (os-release(5))."""
-    words = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    return "-".join(words[key].strip("\"'") for key in ("ID", "VERSION_ID") if words.get(key))
 
 
 def _find_python(image: Image, tree: Tree) -> tuple[str, str]:
@@ -161,8 +155,7 @@ def _packages(tree: Tree) -> Iterator[Package]:
         content = tree.read(place)
         if content is not None:
             for each in parse_installed(content.decode("utf-8", "replace"), "the base"):
-                entry = each.entry
-                yield Package(entry.name, entry.version, entry.license, entry.origin, entry.arch, entry.checksum)
+                yield package_of(each.entry)
             return
 
 

@@ -326,24 +326,11 @@ def _refuse(path: str, name: str, other: str, at: Workplace) -> None:
 
 
 def _component(opened: _Opened) -> Component:
+    from bivy.sbom.distributions import license_of
+
     pinned = opened.pinned
     raw = opened.wheel.read(f"{opened.wheel.dist_info}/METADATA")
     return Component(
         pinned.name, pinned.version, license_of(raw), pinned.sha256, pinned.url if "://" in pinned.url else "",
         pinned.requires, pinned.asked,
     )  # fmt: skip
-
-
-def license_of(metadata: bytes) -> str:
-    """Return what core metadata says of the licence: an SPDX expression, or what else is one line."""
-    from email.parser import BytesHeaderParser
-
-    parsed = BytesHeaderParser().parsebytes(metadata)
-    told = str(parsed.get("License-Expression") or "").strip()
-    if told:
-        return told
-    for classifier in parsed.get_all("Classifier") or ():
-        if str(classifier).startswith("License :: OSI Approved :: "):
-            return str(classifier).removeprefix("License :: OSI Approved :: ")
-    lines = str(parsed.get("License") or "").strip().splitlines()
-    return lines[0] if len(lines) == 1 and lines[0] != "UNKNOWN" else ""

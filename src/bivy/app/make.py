@@ -295,9 +295,9 @@ def _make_one(
         system, rest = _layers(
             project, contents, on, arch, wish, store, folders, cache=cache, jobs=jobs, progress=progress
         )
-        from bivy.app.sbom import MEDIA_TYPE, list_content
-        from bivy.oci.graph import make_artifact
+        from bivy.app.sbom import list_content
         from bivy.oci.layout import write_image
+        from bivy.sbom.image import artifact_of
 
         kept = [*system, *rest]
         layers = [store.layer(each) for each in kept]
@@ -305,7 +305,7 @@ def _make_one(
         check_start(project, on.base, image.config.env, {path for each in kept for path in each.paths})
         packages = packages_in(system, on.base)
         content = list_content(project, name, on.base, packages, rest, arch, epoch, cache)
-        write_image(image, wish.output, [name], [make_artifact(image, MEDIA_TYPE, content)])
+        write_image(image, wish.output, [name], [artifact_of(image, content)])
         if wish.sbom:
             write_whole(_sbom_place(wish.sbom, arch, project), content)
     made = tuple(MadeLayer(layer.digest, layer.size, layer.created_by) for layer in image.layers)

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bivy.apk.entry import Kind
-from bivy.app.base import Package
 from bivy.app.layers import Item
 from bivy.errors import BivyError
+from bivy.sbom.packages import Package, package_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -194,11 +194,11 @@ def _hidden(gone: Iterable[str]) -> Iterator[Item]:
 
 def _below(recorded: Iterable[Recorded]) -> Iterator[Package]:
     for each in recorded:
-        entry = each.installed.entry
-        yield Package(entry.name, entry.version, entry.license, entry.origin, entry.arch, entry.checksum)
+        yield package_of(each.installed.entry)
 
 
 def _new(packages: Sequence[Opened]) -> Iterator[Package]:
+    from bivy.apk.index import index_entry
+
     for each in packages:
-        info = each.info
-        yield Package(info.name, info.version, info.license, info.origin, info.arch, each.checksum)
+        yield package_of(index_entry(each))

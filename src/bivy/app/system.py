@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bivy.apk.entry import Entry, Kind
-from bivy.app.base import Package  # noqa: TC001 - msgspec looks at it
 from bivy.app.layers import Item, Kept, LayerStore
 from bivy.app.values import HOME, UNPRIVILEGED
 from bivy.errors import BivyError
 from bivy.files import sha256_of
 from bivy.progress import under_way
+from bivy.sbom.packages import Package  # noqa: TC001 - msgspec looks at it
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bivy.progress import Progress
 
 # Raised when the same base gets something else.
-GENERATION: Final = 1
+GENERATION: Final = 2
 
 INIT: Final = "/sbin/bivy-init"
 RECIPE: Final = "bivy-init"

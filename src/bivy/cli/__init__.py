@@ -27,6 +27,7 @@ COMMANDS = {
     "wheel": "Compile what has no wheel for musl, once, outside the image.",
     "verify": "Check that an image is one to trust.",
     "tags": "Say which image has which tag, and what is built.",
+    "sbom": "List everything that is in an image, with licences and sources.",
     "inspect": "Say what is in an image, and what every byte is for.",
     "page": "Write the documentation page of an image, made from the image.",
     "push": "Push an image to a registry.",

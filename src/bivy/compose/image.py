@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bivy import __version__
 from bivy.apk.dependency import name_of
 from bivy.epoch import source_date_epoch
+from bivy.sbom.licences import spell_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bivy.images.definition import ImageDefinition
     from bivy.oci.image import Image
     from bivy.progress import Progress
+    from bivy.rootfs.tree import Tree
 
 
 def compose(
@@ -31,8 +32,8 @@ def compose(
     facts: Mapping[str, str],
     cache: Path,
     progress: Progress,
-) -> Image:
-    """Put packages together to an image.
+) -> tuple[Image, Tree]:
+    """Put packages together to an image; return it, and what is in it in the end.
 
     Args:
         definition: What the image is to be.
@@ -52,7 +53,7 @@ def compose(
     from bivy.rootfs.disk import memory_folder
     from bivy.rootfs.install import database_tree, install_root
     from bivy.rootfs.scripts import run_scripts
-    from bivy.rootfs.tree import merge, normalise
+    from bivy.rootfs.tree import Tree, merge, normalise
 
     epoch = source_date_epoch()
     base = ingredients.base
@@ -102,7 +103,8 @@ def compose(
         ),
         "org.opencontainers.image.vendor": f"bivy {__version__}",
     }
-    return image_of(config, layers, annotations)
+    whole = Tree({path: entry for tree in (*root.trees, last) for path, entry in tree.entries.items()})
+    return image_of(config, layers, annotations), whole
 
 
 def _title(name: str, group: Sequence[Package]) -> str:
@@ -141,6 +143,5 @@ def assign_layers(definition: ImageDefinition, packages: Sequence[Package]) -> l
 
 def _licenses(found: Iterable[str]) -> str:
     """Join the licences of packages to one SPDX expression (SPDX 2.3, annex D.4)."""
-    # Alpine's word for what nobody has rights in is none of SPDX's.
-    spelled = {re.sub(r"\bPublic-Domain\b", "LicenseRef-Public-Domain", each) for each in found}
+    spelled = set(map(spell_words, found))
     return " AND ".join(sorted(f"({each})" if " OR " in each else each for each in spelled))

@@ -53,6 +53,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         BivyError: Something could not be fetched, built, put together or written.
     """
     from bivy.oci.layout import find_image, write_image
+    from bivy.sbom.image import attachment, is_attached
 
     definition = load_image(request.name)
     if request.alpine:
@@ -74,13 +75,17 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
     if digest and all(find_image(around.output, name, request.arch.platform) == digest for name in names):
         image = _open(around.output, names[0], request.arch)
         if image is not None:
+            if not is_attached(around.output, digest):
+                write_image(image, around.output, names, [attachment(image, names[0])])
             return Made(image, names, unchanged=True)
     packages = ingredients.packages()
     if request.candidate:
         names = (request.candidate,)
     with under_way(progress, f"compose {names[0]}"):
-        image = compose(definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress)
-        write_image(image, around.output, names)
+        image, tree = compose(
+            definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress
+        )
+        write_image(image, around.output, names, [attachment(image, names[0], tree)])
         write_whole(receipt, msgspec.json.encode(_Receipt(image.digest)))
     return Made(image, names, unchanged=False)
 

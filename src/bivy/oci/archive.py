@@ -57,6 +57,11 @@ def write_archive(image: Image, path: Path, name: str, form: str) -> None:
             write_docker(image, file, name, unpacked=True)
             return
         with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            # syft unpacks no file whose folder was not there before.
+            for folder in ("blobs", "blobs/sha256"):
+                member = tarfile.TarInfo(folder)
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(member)
             for member_name, blob in _oci_members(image, name):
                 _add(archive, member_name, blob)
 

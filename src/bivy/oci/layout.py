@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,22 @@ def read_node(folder: Path, name: str, platform: str = "") -> Node:
     return with_referrers(node, artifacts)
 
 
+def find_artifacts(folder: Path, digest: str) -> tuple[Node, ...]:
+    """Return the artifacts that a layout has about an image; those that are damaged, or a layout that is, are left out.
+
+    Args:
+        folder: The layout.
+        digest: The digest of the image's manifest.
+    """
+    found = []
+    with contextlib.suppress(BivyError):
+        for entry in _read_index(folder).manifests:
+            if entry.artifact_type:
+                with contextlib.suppress(BivyError):
+                    found.append(node_of(entry, "the index", _finder(folder)))
+    return tuple(each for each in found if each.subject == digest)
+
+
 def write_image(image: Image, folder: Path, names: Sequence[str], artifacts: Sequence[Node] = ()) -> None:
     """Write an image into a layout under names, beside what is there.
 
@@ -157,7 +174,7 @@ def write_image(image: Image, folder: Path, names: Sequence[str], artifacts: Seq
         folder: The layout.
         names: What it is called there.
         artifacts: What refers to it, such as a list of what is in it (`bivy.oci.graph.make_artifact`); it stays for as
-            long as the image does.
+            long as the image does, and takes the place of one of the same kind about the same image.
 
     Raises:
         BivyError: The folder holds something else than a layout.
@@ -179,7 +196,7 @@ def write_image(image: Image, folder: Path, names: Sequence[str], artifacts: Seq
         for artifact in artifacts:
             for blob in (*artifact.blobs, artifact.document):
                 _write_blob(folder, blob)
-            entries = [entry for entry in entries if entry.digest != artifact.digest] + [artifact.descriptor]
+            entries = [entry for entry in entries if not _is_replaced(folder, entry, artifact)] + [artifact.descriptor]
         _replace_index(folder, entries)
         _write_known(folder, known)
 
@@ -206,6 +223,11 @@ def _replace_index(folder: Path, entries: Sequence[Descriptor]) -> None:
         ordered = [entry for entry in ordered if not entry.artifact_type or _subject(folder, entry) in images]
     write_whole(folder / "index.json", canonical(index_of(ordered)))
     _collect(folder, ordered)
+
+
+def _is_replaced(folder: Path, entry: Descriptor, artifact: Node) -> bool:
+    same = entry.artifact_type == artifact.artifact_type and _subject(folder, entry) == artifact.subject
+    return same or entry.digest == artifact.digest
 
 
 def _subject(folder: Path, entry: Descriptor) -> str:

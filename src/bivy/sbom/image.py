@@ -1,0 +1,159 @@
+"""An image is read, and what is in it listed; the list becomes an artifact that refers to the image."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import re
+from typing import TYPE_CHECKING, Final
+
+from bivy import __version__
+from bivy.alpine import INSTALLED
+from bivy.apk.errors import ApkError
+from bivy.arch import find_arch
+from bivy.errors import BivyError
+from bivy.sbom.distributions import is_metadata, list_distributions
+from bivy.sbom.listing import Component, Listing, clean, purl_of
+from bivy.sbom.packages import Package, System, list_packages, package_of, read_system
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from bivy.oci.graph import Node
+    from bivy.oci.image import Image
+    from bivy.rootfs.tree import Tree
+
+# Raised when the same image is listed otherwise.
+GENERATION: Final = 1
+
+CYCLONEDX: Final = "application/vnd.cyclonedx+json"
+_RELEASES: Final = ("etc/os-release", "usr/lib/os-release")
+_MADE_BY: Final = "bivy.sbom.generator"
+_MOST_BYTES: Final = 16 << 20
+
+
+def list_image(image: Image, where: str, tree: Tree | None = None) -> Listing:
+    """Read an image, and list what is in it.
+
+    Args:
+        image: The image.
+        where: What it is called where it does not say itself, and in messages.
+        tree: What is in it in the end, where that is known: then no layer is read.
+
+    Raises:
+        BivyError: A layer is missing or damaged.
+    """
+    from bivy.oci.image import read_tree
+
+    if tree is None:
+        tree = read_tree(image, where, _is_wanted)
+    problems: list[str] = []
+    arch = arch_of(image)
+    system = read_system(_text(tree, _RELEASES) or "")
+    packages = _packages(tree, system, arch[0], problems)
+    distributions = list_distributions(tree, arch[1], problems)
+    if not distributions:
+        problems.append("it has no Python distributions")
+    name, version = _name(image, where)
+    # purl-spec, types/oci-definition.json
+    qualifiers = {"arch": image.config.architecture, **({"tag": version} if version else {})}
+    purl = purl_of("oci", None, name.lower(), image.digest, qualifiers)
+    return Listing(
+        name, version, image.digest, _seconds(image.config.created), in_order((*packages, *distributions)),
+        image.digest, purl, tuple(problems),
+    )  # fmt: skip
+
+
+def in_order(components: Iterable[Component]) -> tuple[Component, ...]:
+    """Return components in the order of their refs; of two with the same, the first."""
+    found: dict[str, Component] = {}
+    for each in components:
+        found.setdefault(each.ref, each)
+    return tuple(found[ref] for ref in sorted(found))
+
+
+def attachment(image: Image, where: str, tree: Tree | None = None) -> Node:
+    """Return the list of what is in an image, in CycloneDX, as an artifact that refers to it.
+
+    The arguments are those of `list_image`.
+
+    Raises:
+        BivyError: A layer is missing or damaged.
+    """
+    from bivy.sbom.cyclonedx import as_cyclonedx
+
+    return artifact_of(image, as_cyclonedx(list_image(image, where, tree)))
+
+
+def artifact_of(image: Image, content: bytes) -> Node:
+    """Return a list in CycloneDX as an artifact that refers to an image."""
+    from bivy.oci.graph import make_artifact
+
+    return make_artifact(image, CYCLONEDX, content, {_MADE_BY: f"bivy {__version__}, {GENERATION}"})
+
+
+def is_attached(layout: Path, digest: str) -> bool:
+    """Tell whether a layout has the list of an image, as this bivy makes it, without reading the image."""
+    from bivy.oci.layout import find_artifacts
+
+    return any(
+        each.artifact_type == CYCLONEDX and each.annotations.get(_MADE_BY) == f"bivy {__version__}, {GENERATION}"
+        for each in find_artifacts(layout, digest)
+    )
+
+
+def _is_wanted(path: str, size: int) -> bool:
+    return size <= _MOST_BYTES and (path in INSTALLED or path in _RELEASES or is_metadata(path))
+
+
+def _text(tree: Tree, places: Iterable[str]) -> str | None:
+    for place in places:
+        content = tree.read(place)
+        if content is not None:
+            return content.decode("utf-8", "replace")
+    return None
+
+
+def _packages(tree: Tree, system: System, arch: str, problems: list[str]) -> tuple[Component, ...]:
+    text = _text(tree, INSTALLED)
+    if text is None:
+        problems.append("it has no database of packages (/lib/apk/db/installed)")
+        return ()
+    return list_packages(tuple(_read_packages(text, problems)), system, arch)
+
+
+def _read_packages(text: str, problems: list[str]) -> Iterator[Package]:
+    """Yield the packages of a database; one that is damaged is a problem, and hides no other."""
+    from bivy.apk.database import read_installed
+
+    for paragraph in text.split("\n\n"):
+        try:
+            yield from (package_of(each.entry) for each in read_installed(paragraph))
+        except ApkError as fault:
+            problems.append(f"a package in its database cannot be read: {fault}")
+
+
+def arch_of(image: Image) -> tuple[str, str]:
+    """Return Alpine's name of an image's architecture and what ``uname -m`` says there; its own word where unknown."""
+    with contextlib.suppress(BivyError):
+        arch = find_arch(image.config.platform)
+        return arch.name, arch.machine
+    return image.config.architecture, image.config.architecture
+
+
+def _name(image: Image, where: str) -> tuple[str, str]:
+    """Return an image's name and tag."""
+    told = clean(image.annotations.get("org.opencontainers.image.title", "") or where)
+    # What a person typed may have a path and a digest in it.
+    name, _, tag = told.partition("@")[0].rpartition("/")[2].partition(":")
+    return name or "image", tag
+
+
+def _seconds(created: str) -> int:
+    """Return a time of RFC 3339 in seconds since 1970; 0 where it is none."""
+    try:
+        moment = dt.datetime.fromisoformat(re.sub(r"\.\d+", "", created))
+        return max(0, int(moment.replace(tzinfo=moment.tzinfo or dt.UTC).timestamp()))
+    except (ValueError, OverflowError):
+        return 0
