@@ -14,7 +14,6 @@ from bivy.oci.inspect import PackageReport
 from bivy.page.data import CATEGORIES, MOST_SHORT, Publisher, official_image, python_in_general
 from bivy.page.facts import Distribution, Facts
 from bivy.page.parts import make_files
-from bivy.page.tags import tag_names
 from bivy.page.verified import Outcome, Verified
 from tests.page.images import HOSTILE, bare_facts, python_facts
 
@@ -88,8 +87,11 @@ def test_it_names_the_tags_what_builds_them_and_the_platforms() -> None:
 def test_an_older_series_does_not_claim_the_tags_of_the_newest() -> None:
     tags = section(readme(python_facts(python="3.13.15")), "Supported tags and what builds them")
     assert "`3.13.15-alpine3.24`, `3.13-alpine3.24`:" in tags
-    assert tag_names("3.13.15", newest=False) == ("3.13.15-alpine", "3.13-alpine")
-    assert tag_names("3.14.7") == ("3.14.7-alpine", "3.14-alpine", "3-alpine", "alpine")
+
+
+def test_an_image_that_says_no_version_claims_no_tag() -> None:
+    tags = section(readme(python_facts(python="3.fourteen")), "Supported tags and what builds them")
+    assert "None: it is named by its digest" in tags
 
 
 def test_it_says_where_to_turn_to() -> None:

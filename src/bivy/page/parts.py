@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from bivy.errors import UsageError
 from bivy.images.definition import load_image
 from bivy.page.data import MOST_SHORT, official_image, python_in_general
 from bivy.page.markdown import clip, code, prose, table
-from bivy.page.tags import tag_names
 from bivy.page.verified import VERIFIED, write_verified
 from bivy.units import spell_size
 
@@ -139,8 +139,7 @@ def _vulnerabilities(publisher: Publisher, about: About | None) -> str:
 
 def _tag_list(facts: Facts, publisher: Publisher) -> str:
     if facts.is_python and facts.is_bivys:
-        newest = load_image("python").default == facts.minor
-        tags = tag_names(facts.python, facts.alpine, newest=newest)
+        tags = _tags(facts)
         command = f"bivy build {facts.minor}" + (f" --alpine {facts.alpine}" if facts.alpine else "")
     else:
         tags = (facts.tag,) if facts.tag else ()
@@ -149,6 +148,17 @@ def _tag_list(facts: Facts, publisher: Publisher) -> str:
     by = f"`{command}`" if command else "whoever published it; the image does not say how"
     place = f", from [{prose(publisher.repository)}]({publisher.repository})" if publisher.repository else ""
     return f"-\t{names}: built by {by}{place}"
+
+
+def _tags(facts: Facts) -> tuple[str, ...]:
+    """Return the tags that the image may claim; none where what it says of its Python is no version."""
+    from bivy.tags.built import known_versions
+    from bivy.tags.rules import tag_names
+
+    try:
+        return tag_names(facts.python, facts.alpine, known=known_versions(load_image("python")))
+    except UsageError:
+        return ()
 
 
 def _fact_table(facts: Facts) -> str:
