@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bivy.musl.target import Target
     from bivy.oci.image import Image
     from bivy.progress import Progress
+    from bivy.wheels.build import Settings
 
 # Raised when the same lock or requirements come to other wheels.
 GENERATION: Final = 1
@@ -72,6 +73,9 @@ class Asking:
         base: The image that wheels are compiled for where there are none; ``None`` where none is compiled.
         jobs: How many processes compile at once.
         progress: Who watches.
+        packages: Alpine packages that the project, and folders and repositories that it requires, are compiled with.
+        repositories: Where Alpine packages come from; none for the base's own repositories.
+        keys: A folder with the keys that these are trusted by.
     """
 
     cache: Path
@@ -82,6 +86,19 @@ class Asking:
     upgrade: bool = False
     base: Image | None = None
     jobs: int = 2
+    packages: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    keys: Path | None = None
+
+    def settings(self) -> Settings:
+        """Return how something is compiled."""
+        from bivy.wheels.build import Settings
+        from bivy.wheels.packages import Repositories
+
+        around = Repositories(self.repositories, self.keys, offline=self.offline, jobs=self.jobs)
+        return Settings(
+            repositories=around, jobs=self.jobs, offline=self.offline, index=self.index, find_links=self.wheels
+        )
 
 
 def pin_dependencies(project: Project, target: Target, asking: Asking) -> tuple[Pinned, ...]:
@@ -338,12 +355,11 @@ def _build(
     """Compile what has no wheel, once, or name the command that does."""
     requirements = [f"{each.name}=={each.version}" for each in needed]
     if asking.base is not None:
-        from bivy.wheels.build import Settings, build_wheels
+        from bivy.wheels.build import build_wheels
 
-        settings = Settings(jobs=asking.jobs, offline=asking.offline, index=asking.index, find_links=asking.wheels)
         for each in build_wheels(
             requirements, target=target, base=asking.base, cache=asking.cache, progress=asking.progress,
-            settings=settings,
+            settings=asking.settings(),
         ):  # fmt: skip
             of = reached[each.name]
             yield Pinned(each.name, each.version, each.file, str(each.wheel), requires=of.requires, asked=of.asked)

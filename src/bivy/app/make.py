@@ -237,7 +237,7 @@ def _lock(project: Project, arches: Sequence[Arch], wish: Wish, *, cache: Path, 
         with contextlib.ExitStack() as stack:
             on = _stand_on(project, arch, wish, stack, cache=cache, jobs=jobs, progress=progress)
             target = _target(on, arch)
-            pinned[target] = pin_dependencies(project, target, _asking(on, wish, cache, jobs, progress))
+            pinned[target] = pin_dependencies(project, target, _asking(project, on, wish, cache, jobs, progress))
     progress.say(f"{write_lock(project, pinned)} was written: it is obeyed from now on")
 
 
@@ -247,10 +247,13 @@ def _target(on: _On, arch: Arch) -> Target:
     return make_target(on.base.python, arch, on.base.musl or "1.2.5")
 
 
-def _asking(on: _On, wish: Wish, cache: Path, jobs: int, progress: Progress) -> Asking:
+def _asking(project: Project, on: _On, wish: Wish, cache: Path, jobs: int, progress: Progress) -> Asking:
     from bivy.app.dependencies import Asking
 
-    return Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs)
+    return Asking(
+        cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs,
+        project.options.build_packages, wish.repositories, wish.keys,
+    )  # fmt: skip
 
 
 def _reference(project: Project) -> str:
@@ -324,13 +327,13 @@ def _layers(
     from bivy.app.system import system_layers
 
     at = Workplace(on.base, store, cache, on.compiler, on.compiles, progress)
-    asking = _asking(on, wish, cache, jobs, progress)
+    asking = _asking(project, on, wish, cache, jobs, progress)
     target = _target(on, arch)
     places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)
     with ThreadPoolExecutor(1) as pool:
         # The project's layer waits for a process that compiles what has changed: the others are found meanwhile.
         own = pool.submit(
-            own_layer, project, contents, at, folders, lambda: project_wheel(project, contents, cache, progress)
+            own_layer, project, contents, at, folders, lambda: project_wheel(project, contents, target, asking)
         )
         standard = standard_layer(at, _version(on.image))
         system = system_layers(
