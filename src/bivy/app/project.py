@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bivy.app.beside import included, line_of_include, meaningless, usual
 from bivy.app.files import find_file, find_files
 from bivy.app.imports import find_imports
 from bivy.app.metadata import Named, read_metadata
@@ -142,6 +143,8 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         check_names(said, "groups", named.metadata.groups, "[dependency-groups]")
     check_names(said, "script", named.metadata.scripts, "[project.scripts]")
     found = find_files(root, said.options.exclude)
+    if unmet := meaningless(found.files, said.options.include):
+        raise said.refuse("include", f"no file of the project's is meant by {unmet!r}", unmet)
     version, note = _version(root, named, tool)
     project = Project(
         name=named.name or root.name or "app",
@@ -194,15 +197,29 @@ def _assembled(opened: Opened, start: Start) -> Project:
     told = tuple(_spelled_port(each) for each in project.options.ports)
     extra = (start.imports,) if start.imports and start.imports not in project.imports else ()
     # A wheel holds neither the files beside the package nor modules that are imported from elsewhere.
-    in_place = extra or any(word.startswith(f"{HOME}/") for word in start.words)
+    beside = {f"{HOME}/{file.path}" for file in included(project.files, project.options.include)}
+    in_place = extra or any(word.startswith(f"{HOME}/") and word not in beside for word in start.words)
+    kind = ProjectKind.FOLDER if in_place and project.kind is ProjectKind.PACKAGE else project.kind
     return replace(
         project,
-        kind=ProjectKind.FOLDER if in_place and project.kind is ProjectKind.PACKAGE else project.kind,
+        kind=kind,
+        notes=(*project.notes, *_beside(project, kind)),
         start=start.words,
         why=start.why,
         ports=told or start.ports,
         imports=(*project.imports, *extra),
     )
+
+
+def _beside(project: Project, kind: ProjectKind) -> Iterator[str]:
+    """Say that files are not in the image that some program may look for there."""
+    found = usual(project.root, project.files) if kind is ProjectKind.PACKAGE and not project.options.include else ()
+    if found:
+        names = " and ".join(each[1:] for each in found)
+        yield (
+            f"of a project with a build backend its wheel is in the image, so {names} {'are' if found[1:] else 'is'} "
+            f"not; {line_of_include(found)} in [tool.bivy] adds {'them' if found[1:] else 'it'}"
+        )
 
 
 def _spelled_port(port: str | int) -> str:
