@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 from bivy.apk.entry import Kind
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
-from bivy.files import replacing, scratch_folder, write_whole
+from bivy.files import copy_folder, replacing, scratch_folder, write_whole
 from bivy.musl.archives.standards import normalised
 from bivy.progress import under_way
 
@@ -136,10 +136,7 @@ def _size(file: IO[bytes]) -> int:
 def _copied(project: Project, scratch: Path, asking: Asking, *, may_fail: bool) -> Path | None:
     """Have the backend make a wheel here; ``None`` where it cannot, and that may be for want of a compiler."""
     with under_way(asking.progress, f"build a wheel of {project.name}"):
-        root = project.root
-        if not _asks_git(project):
-            root = scratch / "project"
-            _copy(project, root)
+        root = _where_built(project, scratch / "project", asking.cache)
         out = scratch / "out"
         said = _run_uv(project, "--wheel", root, out)
         found = sorted(out.glob("*.whl")) if out.is_dir() else []
@@ -173,6 +170,19 @@ def _asks_git(project: Project) -> bool:
     return project.version == "0" and any((each / ".git").exists() for each in (project.root, *project.root.parents))
 
 
+def _where_built(project: Project, place: Path, cache: Path) -> Path:
+    """Return a copy of a project; one that asks git for its version is built where it is, but for bivy's own copies."""
+    commits = (cache / "git").resolve()
+    if project.root.is_relative_to(commits):
+        top = commits.joinpath(*project.root.relative_to(commits).parts[:3])
+        copy_folder(top, place)
+        return place / project.root.relative_to(top)
+    if _asks_git(project):
+        return project.root
+    _copy(project, place)
+    return place
+
+
 def _copy(project: Project, root: Path) -> None:
     root.mkdir(parents=True)
     for file in project.files:
@@ -188,12 +198,13 @@ def _copy(project: Project, root: Path) -> None:
 # Compiled, for the target
 
 
-def source_candidate(project: Project, archive: Path) -> Candidate:
+def source_candidate(project: Project, archive: Path, cache: Path) -> Candidate:
     """Return what `bivy wheel` compiles of a project.
 
     Args:
         project: The project.
         archive: Its source archive, as `pack_source` writes it.
+        cache: bivy's cache folder.
     """
     from bivy.files import sha256_of
     from bivy.musl.dependencies.lock import File
@@ -204,11 +215,11 @@ def source_candidate(project: Project, archive: Path) -> Candidate:
     apart = hashlib.sha256(str(project.root).encode()).hexdigest()[:32]
     return Candidate(
         normalised(project.name), version, file, files=(file,), path=str(project.root), apart=apart,
-        variables=_version_variables(project, archive),
+        variables=_version_variables(project, archive, cache),
     )  # fmt: skip
 
 
-def _version_variables(project: Project, archive: Path) -> tuple[tuple[str, str], ...]:
+def _version_variables(project: Project, archive: Path, cache: Path) -> tuple[tuple[str, str], ...]:
     """Return what tells a build the version that it would ask git for: nothing where it does not ask.
 
     Git is not there where bivy compiles, and neither is the repository. On this machine both are.
@@ -218,7 +229,8 @@ def _version_variables(project: Project, archive: Path) -> tuple[tuple[str, str]
     if not _asks_git(project) or names.isdisjoint(_FROM_GIT):
         return ()
     out = archive.parent / "sdist"
-    if _run_uv(project, "--sdist", project.root, out) is not None:
+    root = _where_built(project, archive.parent / "repository", cache)
+    if _run_uv(project, "--sdist", root, out) is not None:
         return ()
     found = next((each.name.removesuffix(".tar.gz").rpartition("-")[2] for each in out.glob("*.tar.gz")), "")
     return tuple((name, found) for name in _VERSION_TOLD if found)
@@ -235,7 +247,7 @@ def _compiled(project: Project, archive: Path, target: Target, asking: Asking) -
         )
     try:
         return build_wheels(
-            [source_candidate(project, archive)], target=target, base=asking.base, cache=asking.cache,
+            [source_candidate(project, archive, asking.cache)], target=target, base=asking.base, cache=asking.cache,
             progress=asking.progress, packages=asking.packages, settings=asking.settings(),
         )[0]  # fmt: skip
     except NotCompiledError as fault:

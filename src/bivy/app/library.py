@@ -99,7 +99,7 @@ def with_folders(requirements: Sequence[str], cache: Path) -> Iterator[list[str 
     """
     with scratch_folder(cache / "work", "folders-") as scratch:
         yield [
-            _with_folder(text, scratch / str(number)) if _is_folder(text) else text
+            _with_folder(text, scratch / str(number), cache) if _is_folder(text) else text
             for number, text in enumerate(requirements)
         ]
 
@@ -109,11 +109,11 @@ def _is_folder(text: str) -> bool:
     return ("/" in text or text in (".", "..")) and " @ " not in text and "://" not in text and not Path(text).is_file()
 
 
-def _with_folder(text: str, scratch: Path) -> Candidate:
+def _with_folder(text: str, scratch: Path, cache: Path) -> Candidate:
     place = Path(text)
     if not place.is_dir():
         raise UsageError(f"{text}: there is no such file or folder", hint="name a requirement, an archive or a folder")
     project = open_library(place)
     archive = scratch / archive_name(project)
     pack_source(project, archive)
-    return replace(source_candidate(project, archive), path=text)
+    return replace(source_candidate(project, archive, cache), path=text)

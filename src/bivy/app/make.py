@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bivy import __version__
-from bivy.app.contents import Seen, is_settled, look, read_contents
+from bivy.app.contents import Seen, is_settled, look_at, read_contents
 from bivy.epoch import source_date_epoch
 from bivy.files import write_whole
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bivy.app.base import Base
     from bivy.app.bytecode import Compiler
     from bivy.app.contents import Contents
-    from bivy.app.dependencies import Asking
+    from bivy.app.dependencies import Asking, Pinned
     from bivy.app.layers import Kept, LayerStore
     from bivy.app.values import Project
     from bivy.arch import Arch
@@ -134,11 +134,13 @@ class _Receipt(msgspec.Struct, frozen=True):
         key: The digest of what was asked for, and of what the project looked like.
         made: What was made.
         seen: What the project's files were like.
+        beside: The folders and files outside of the project's folder that it was made of, too.
     """
 
     key: str
     made: MadeApp
     seen: dict[str, Seen]
+    beside: tuple[str, ...] = ()
 
 
 def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeApp:
@@ -150,18 +152,22 @@ def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeA
     """
     started = time.time_ns()
     asked = _asked(wish)
-    seen = look(wish.where)
-    key = _digest([asked, seen[0]]) if seen else ""
     place = cache / "app" / "made" / f"{_digest([asked])}.json"
     receipt = _read_receipt(place)
+    seen = look_at(wish.where, receipt.beside if receipt else ())
+    key = _digest([asked, seen[0]]) if seen else ""
     if receipt and key == receipt.key and not wish.upgrade and not wish.lock and _is_there(wish.output, receipt.made):
         made = msgspec.structs.replace(receipt.made, unchanged=True)
         for note in made.notes:
             progress.say(note)
         return made
-    made, files = _make(wish, receipt.seen if receipt else {}, cache=cache, jobs=jobs, progress=progress)
+    made, files, beside = _make(wish, receipt.seen if receipt else {}, cache=cache, jobs=jobs, progress=progress)
+    if beside != (receipt.beside if receipt else ()):
+        # Only now it is known where to look; what changed since the start would be too new to count.
+        seen = look_at(wish.where, beside)
+        key = _digest([asked, seen[0]]) if seen else ""
     if seen and is_settled(seen[1], started):
-        write_whole(place, msgspec.json.encode(_Receipt(key, made, files)))
+        write_whole(place, msgspec.json.encode(_Receipt(key, made, files, beside)))
     return made
 
 
@@ -207,7 +213,8 @@ def _is_whole(layout: Path, image: MadeImage) -> bool:
 
 def _make(
     wish: Wish, seen: Mapping[str, Seen], *, cache: Path, jobs: int, progress: Progress
-) -> tuple[MadeApp, dict[str, Seen]]:
+) -> tuple[MadeApp, dict[str, Seen], tuple[str, ...]]:
+    from bivy.app.dependencies import places_beside
     from bivy.app.project import read_project
     from bivy.arch import build_machine, find_arch
 
@@ -222,8 +229,9 @@ def _make(
     name = f"{project.repository}:{project.tag}"
     made = [_make_one(project, contents, arch, name, wish, cache=cache, jobs=jobs, progress=progress)
             for arch in arches]  # fmt: skip
-    images, bases = zip(*made, strict=True)
-    return MadeApp(name, images, project.start, project.ports, project.notes, bases), dict(contents.seen)
+    images, bases, _ = zip(*made, strict=True)
+    beside = places_beside(project, [each for _, _, pinned in made for each in pinned])
+    return MadeApp(name, images, project.start, project.ports, project.notes, bases), dict(contents.seen), beside
 
 
 def _lock(project: Project, arches: Sequence[Arch], wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> None:
@@ -283,8 +291,8 @@ class _On:
 def _make_one(
     project: Project, contents: Contents, arch: Arch, name: str, wish: Wish,
     *, cache: Path, jobs: int, progress: Progress,
-) -> tuple[MadeImage, Stood]:  # fmt: skip
-    """Make the image for one platform; return it, and what it stands on."""
+) -> tuple[MadeImage, Stood, tuple[Pinned, ...]]:  # fmt: skip
+    """Make the image for one platform; return it, what it stands on, and what the project depends on."""
     from bivy.app.image import assemble, check_start, folders_of
     from bivy.app.layers import LayerStore
     from bivy.app.sbom import MEDIA_TYPE, list_content
@@ -297,7 +305,7 @@ def _make_one(
     with contextlib.ExitStack() as stack:
         on = _stand_on(project, arch, wish, stack, cache=cache, jobs=jobs, progress=progress)
         folders = folders_of(project, on.base)
-        system, rest = _layers(
+        system, rest, pinned = _layers(
             project, contents, on, arch, wish, store, folders, cache=cache, jobs=jobs, progress=progress
         )
         kept = [*system, *rest]
@@ -310,14 +318,15 @@ def _make_one(
         if wish.sbom:
             write_whole(_sbom_place(wish.sbom, arch, project), content)
     made = tuple(MadeLayer(layer.digest, layer.size, layer.created_by) for layer in image.layers)
-    return MadeImage(arch.platform, image.digest, made), Stood(_reference(project), arch.platform, on.image.digest)
+    stood = Stood(_reference(project), arch.platform, on.image.digest)
+    return MadeImage(arch.platform, image.digest, made), stood, pinned
 
 
 def _layers(
     project: Project, contents: Contents, on: _On, arch: Arch, wish: Wish, store: LayerStore, folders: Sequence[Any],
     *, cache: Path, jobs: int, progress: Progress,
-) -> tuple[tuple[Kept, ...], tuple[Kept, ...]]:  # fmt: skip
-    """Return the layers that belong to the system, and those of Python's distributions and the project."""
+) -> tuple[tuple[Kept, ...], tuple[Kept, ...], tuple[Pinned, ...]]:  # fmt: skip
+    """Return the layers of the system, those of Python's distributions and the project, and these distributions."""
     from bivy.app.dependencies import pin_dependencies
     from bivy.app.distributions import Workplace, dependency_layers
     from bivy.app.own import own_layer
@@ -339,8 +348,9 @@ def _layers(
         system = system_layers(
             on.base, on.image, project.options.packages, places, arch, store, cache=cache, progress=progress
         )
-        dependencies = dependency_layers(pin_dependencies(project, target, asking), at)
-        return (*([standard] if standard else []), *system), (*dependencies, own.result())
+        pinned = pin_dependencies(project, target, asking)
+        dependencies = dependency_layers(pinned, at)
+        return (*([standard] if standard else []), *system), (*dependencies, own.result()), pinned
 
 
 def _stand_on(

@@ -70,7 +70,7 @@ def project_wheel(project: Project, contents: Contents, target: Target, asking: 
     folders = asking.cache / "app" / "wheels"
     anywhere = folders / _name(str(project.root))
     for_one = folders / _name(f"{project.root} {target}")
-    means = _means(target, asking)
+    means = means_of(target, asking)
     for folder, more in ((anywhere, ()), (for_one, means)):
         made = _read(folder / _RECORD)
         if made and (folder / made.wheel).is_file():
@@ -93,7 +93,7 @@ def _name(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _means(target: Target, asking: Asking) -> tuple[str, ...]:
+def means_of(target: Target, asking: Asking) -> tuple[str, ...]:
     """Return what decides about a compiled wheel beside its project."""
     base = asking.base.digest if asking.base else ""
     return (__version__, str(target), base, str(source_date_epoch()), *asking.packages, "", *asking.repositories)

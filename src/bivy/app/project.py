@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from bivy.app.table import OWN_FILE, Said, check_names, find_table, read_documen
 from bivy.app.values import HOME, Metadata, Project, ProjectKind
 from bivy.app.version import find_version
 from bivy.errors import BivyError, UsageError
+from bivy.musl.dependencies.workspace import find_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -158,7 +160,7 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         dependencies=_dependencies(root, document),
         imports=find_imports(tool, named.metadata.backend, found.files),
         files=found.files,
-        notes=(*note, *_left_out(found.secrets), *_workspace(root)),
+        notes=(*note, *_left_out(found.secrets)),
     )
     return Opened(project, said, document)
 
@@ -237,17 +239,6 @@ def _left_out(secrets: tuple[str, ...]) -> Iterator[str]:
         )
 
 
-def _workspace(root: Path) -> Iterator[str]:
-    """Say that a workspace's lock is not looked at: it is for all its members, and lies above them."""
-    if (root / "uv.lock").is_file():
-        return
-    above = next((each for each in [*root.parents][:4] if (each / "uv.lock").is_file()), None)
-    if above and (above / "pyproject.toml").is_file():
-        tool = read_document(above / "pyproject.toml").table.get("tool", {})
-        if isinstance(tool, dict) and isinstance(uv := tool.get("uv"), dict) and "workspace" in uv:
-            yield f"{above / 'uv.lock'} is the lock of a workspace, and is not looked at"
-
-
 def _version(root: Path, named: Named, tool: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     """Return the project's version, and what has to be said about it."""
     if named.version or not named.name:
@@ -316,6 +307,9 @@ def _dependencies(root: Path, document: Document | None) -> str:
     for name in ("uv.lock", "pylock.toml"):
         if (root / name).is_file():
             return name
+    workspace = find_workspace(root) if document else None
+    if workspace and (workspace.root / "uv.lock").is_file():
+        return os.path.relpath(workspace.root / "uv.lock", root)
     required = (root / "requirements.txt").is_file()
     if document:
         table = document.table.get("project", {})

@@ -124,7 +124,8 @@ def _take(line: str, folder: Path, reading: _Reading, where: str, *, constraint:
 
 
 def _is_place(text: str) -> bool:
-    return (
+    """Tell whether a line is a path or an address without a name before it."""
+    return " @ " not in text and (
         text.startswith((".", "/", "~")) or "://" in text.split(" ", 1)[0] or text.endswith((".whl", ".tar.gz", ".zip"))
     )
 

@@ -134,7 +134,7 @@ def _package(table: Mapping[str, Any], members: frozenset[str], folder: Path, ab
         "virtual" in source,
         _repository(place) if origin is Origin.GIT else None,
         _text(source.get("subdirectory", "")),
-        _stated(table["metadata"]) if "metadata" in table else None,
+        _stated(table),
     )
 
 
@@ -148,7 +148,12 @@ def _repository(place: str) -> Repository:
     return Repository(f"{address}?{rest}" if rest else address, commit, revision, told.get("subdirectory", ""))
 
 
-def _stated(table: Mapping[str, Any]) -> tuple[Stated, ...]:
+def _stated(package: Mapping[str, Any]) -> tuple[Stated, ...] | None:
+    """Return what a project required when it was locked; uv leaves the table out where that is nothing."""
+    table = package.get("metadata")
+    if table is None:
+        told = ("dependencies", "optional-dependencies", "dev-dependencies")
+        return None if any(package.get(each) for each in told) else ()
     found = [_requirement(each, _extra_of(_text(each.get("marker", "")))) for each in table.get("requires-dist", ())]
     for group, entries in table.get("requires-dev", {}).items():
         found += [_requirement(each, f"group {normalised(group)}") for each in entries]
