@@ -30,7 +30,7 @@ def test_a_default_that_is_nothing_is_said_to_be_none(tmp_path: Path) -> None:
     write_files(tmp_path, {"main.py": ""})
     project = read_project(tmp_path)
     for key, _, default in (row for row in rows() if row[2].startswith("none")):
-        assert not getattr(project.options, key.strip("` ")), f"{key}: {default}"
+        assert not getattr(project.options, key.strip("` ").replace("-", "_")), f"{key}: {default}"
 
 
 def test_the_defaults_are_those_that_are_named(tmp_path: Path) -> None:

@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from bivy.app.contents import read_contents
+from bivy.app.dependencies import Asking
 from bivy.app.package import project_wheel
 from bivy.app.project import read_project
+from bivy.arch import build_machine
 from bivy.errors import BivyError
+from bivy.musl.target import make_target
 from bivy.progress import Silent
+
+TARGET = make_target("3.14", build_machine(), "1.2.6")
 
 # uv brings this backend along, so that no index is asked.
 PYPROJECT = f"""\
@@ -42,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 def made(folder: Path, tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
     project = read_project(folder)
-    path = project_wheel(project, read_contents(project, {}), tmp_path / "cache", Silent())
+    path = project_wheel(project, read_contents(project, {}), TARGET, Asking(tmp_path / "cache", Silent()))
     with zipfile.ZipFile(path) as archive:
         return path, {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
 

@@ -196,10 +196,10 @@ def test_extras_of_what_has_none_are_refused(tmp_path: Path) -> None:
     assert "no 'x' in [project.optional-dependencies]" in refusal(tmp_path, {"requirements.txt": ""}, extras=["x"])
 
 
-def test_the_lock_of_a_workspace_is_said_not_to_be_looked_at(tmp_path: Path) -> None:
+def test_the_lock_of_a_workspace_is_that_of_its_members(tmp_path: Path) -> None:
     write_files(tmp_path, {"pyproject.toml": "[tool.uv.workspace]\nmembers = ['shop']\n", "uv.lock": ""})
-    notes = project(tmp_path / "shop", {"pyproject.toml": NAMED}).notes
-    assert notes == (f"{tmp_path / 'uv.lock'} is the lock of a workspace, and is not looked at",)
+    assert project(tmp_path / "shop", {"pyproject.toml": NAMED}).dependencies == "../uv.lock"
+    assert project(tmp_path / "other", {"pyproject.toml": NAMED}).dependencies == "pyproject.toml"
 
 
 POETRY = """

@@ -16,7 +16,7 @@ from bivy.errors import BivyError
 from bivy.files import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bivy.app.values import Project
 
@@ -104,6 +104,20 @@ def look(where: Path) -> tuple[str, int] | None:
     except OSError:
         return None
     return digest.hexdigest(), newest
+
+
+def look_at(where: Path, beside: Sequence[str]) -> tuple[str, int] | None:
+    """Return what a project's folder, and what else it is made of, look like together; see `look`.
+
+    Args:
+        where: The folder, or a script.
+        beside: Folders and files outside of it.
+    """
+    looks = [look(where), *(look(Path(each)) for each in beside)]
+    if not beside or None in looks:
+        return looks[0] if not beside else None
+    seen = [each for each in looks if each]
+    return hashlib.sha256(repr([each[0] for each in seen]).encode()).hexdigest(), max(each[1] for each in seen)
 
 
 def _everything(where: str) -> Iterator[tuple[str, os.stat_result | None]]:

@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from bivy.app.values import ProjectKind
 from bivy.errors import BivyError
-from bivy.files import write_whole
+from bivy.files import sha256_of, write_whole
 from bivy.musl.archives.standards import normalised
+from bivy.musl.dependencies.workspace import find_workspace
 from bivy.progress import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from bivy.app.places import Places
     from bivy.app.values import Project
     from bivy.musl.dependencies import Resolution
-    from bivy.musl.dependencies.lock import File, Locked, Reached
+    from bivy.musl.dependencies.lock import File, Lock, Locked, Reached
     from bivy.musl.report import Distribution
     from bivy.musl.target import Target
     from bivy.oci.image import Image
     from bivy.progress import Progress
+    from bivy.wheels.build import Settings
 
 # Raised when the same lock or requirements come to other wheels.
-GENERATION: Final = 1
+GENERATION: Final = 2
 
 LOCKS: Final = ("uv.lock", "pylock.toml")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where something comes from that bivy makes a wheel of.
+
+    Attributes:
+        kind: ``folder``, ``git`` or ``archive``.
+        place: The folder's path, or the address, without name and password.
+        sha256: The digest of an archive, in hexadecimal.
+        commit: The commit of a repository's.
+        revision: What that was named by.
+        subdirectory: The folder in the repository.
+    """
+
+    kind: str
+    place: str
+    sha256: str = ""
+    commit: str = ""
+    revision: str = ""
+    subdirectory: str = ""
 
 
 class Pinned(msgspec.Struct, frozen=True):
@@ -46,6 +71,7 @@ class Pinned(msgspec.Struct, frozen=True):
         requires: The normalised names of what it requires there.
         asked: Whether the project asks for it by name.
         direct: The address that the project names it by, where it comes from no index.
+        source: Where it comes from, where bivy makes the wheel of it itself.
     """
 
     name: str
@@ -57,6 +83,12 @@ class Pinned(msgspec.Struct, frozen=True):
     requires: tuple[str, ...] = ()
     asked: bool = False
     direct: str = ""
+    source: Source | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether it is made of a folder or a repository, and so is likely to change as the project does."""
+        return self.source is not None and self.source.kind != "archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +104,9 @@ class Asking:
         base: The image that wheels are compiled for where there are none; ``None`` where none is compiled.
         jobs: How many processes compile at once.
         progress: Who watches.
+        packages: Alpine packages that the project, and folders and repositories that it requires, are compiled with.
+        repositories: Where Alpine packages come from; none for the base's own repositories.
+        keys: A folder with the keys that these are trusted by.
     """
 
     cache: Path
@@ -82,6 +117,19 @@ class Asking:
     upgrade: bool = False
     base: Image | None = None
     jobs: int = 2
+    packages: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ()
+    keys: Path | None = None
+
+    def settings(self) -> Settings:
+        """Return how something is compiled."""
+        from bivy.wheels.build import Settings
+        from bivy.wheels.packages import Repositories
+
+        around = Repositories(self.repositories, self.keys, offline=self.offline, jobs=self.jobs)
+        return Settings(
+            repositories=around, jobs=self.jobs, offline=self.offline, index=self.index, find_links=self.wheels
+        )
 
 
 def pin_dependencies(project: Project, target: Target, asking: Asking) -> tuple[Pinned, ...]:
@@ -95,11 +143,49 @@ def pin_dependencies(project: Project, target: Target, asking: Asking) -> tuple[
     if not project.dependencies:
         return ()
     place = asking.cache / "app" / "pinned" / f"{_key(project, target, asking)}.json"
-    if not asking.upgrade and (kept := _read_kept(place)) is not None:
-        return kept
-    pinned = tuple(sorted(_pin(project, target, asking), key=lambda each: each.name))
-    write_whole(place, msgspec.json.encode(pinned))
-    return pinned
+    pinned = None if asking.upgrade else _read_kept(place)
+    if pinned is None:
+        pinned = tuple(sorted(_pin(project, target, asking), key=lambda each: each.name))
+        write_whole(place, msgspec.json.encode(pinned))
+    if all(each.source is None for each in pinned):
+        return pinned
+    places = _places(project, target, asking)
+    return tuple(_with_wheel(each, places) if each.source else each for each in pinned)
+
+
+def _with_wheel(pinned: Pinned, places: Places) -> Pinned:
+    """Return what comes from a folder, a repository or an archive with the wheel of it."""
+    assert pinned.source
+    wheel = places.wheel(pinned.source, pinned.name, pinned.version)
+    return msgspec.structs.replace(
+        pinned, version=wheel.name.split("-")[1], file=wheel.name, url=str(wheel), sha256=sha256_of(wheel),
+        size=wheel.stat().st_size,
+    )  # fmt: skip
+
+
+def _places(project: Project, target: Target, asking: Asking) -> Places:
+    from bivy.app.places import Places
+
+    # A lock does not hold names and passwords: what is required may.
+    said = [*files_of(project)]
+    if project.dependencies.endswith(LOCKS) and (project.root / "pyproject.toml").is_file():
+        said.append((project.root / "pyproject.toml").read_bytes())
+    addresses = re.findall(r"https?://[^\s\"'@/]+@[^\s\"']+", b"\n".join(said).decode("utf-8", "replace"))
+    return Places(target, asking, tuple(addresses))
+
+
+def places_beside(project: Project, pinned: Sequence[Pinned]) -> tuple[str, ...]:
+    """Return the folders and files outside of a project's folder that its image is made of.
+
+    Args:
+        project: The project.
+        pinned: What it depends on.
+    """
+    places = [each.source.place for each in pinned if each.source and each.source.kind == "folder"]
+    if project.dependencies:
+        places += map(str, _files_named(project))
+    found = {os.path.normpath(each) for each in places}
+    return tuple(sorted(each for each in found if not Path(each).is_relative_to(project.root)))
 
 
 def _read_kept(place: Path) -> tuple[Pinned, ...] | None:
@@ -107,7 +193,7 @@ def _read_kept(place: Path) -> tuple[Pinned, ...] | None:
         kept = msgspec.json.decode(place.read_bytes(), type=tuple[Pinned, ...])
     except (OSError, msgspec.MsgspecError):
         return None
-    gone = any("://" not in each.url and not Path(each.url).is_file() for each in kept)
+    gone = any("://" not in each.url and not Path(each.url).is_file() for each in kept if not each.source)
     return None if gone else kept
 
 
@@ -124,21 +210,49 @@ def _key(project: Project, target: Target, asking: Asking) -> str:
 
 
 def files_of(project: Project) -> Iterator[bytes]:
-    """Yield the content of all files that say what is needed: requirements files may name others."""
+    """Yield the content of all files that say what is needed: requirements files may name others, and folders."""
+    yield from (path.read_bytes() for path in _files_named(project))
+
+
+def _files_named(project: Project) -> Iterator[Path]:
+    if not project.dependencies:
+        return
     waiting = [project.root / project.dependencies]
     if waiting[0].name in ("pyproject.toml", *LOCKS):
         waiting += [project.root / "uv.toml"]
+    if waiting[0].name == "uv.lock":  # which is held against it
+        waiting += [project.root / "pyproject.toml"]
+    workspace = find_workspace(project.root) if waiting[0].name in ("pyproject.toml", "uv.lock") else None
+    if workspace:
+        waiting += [folder / "pyproject.toml" for folder in (workspace.root, *workspace.members.values())]
     seen = set()
     while waiting:
         path = waiting.pop()
         if path in seen or not path.is_file():
             continue
         seen.add(path)
+        yield path
         content = path.read_bytes()
-        yield content
         if path.suffix in (".txt", ".in"):
             named = re.findall(rb"(?m)^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", content)
             waiting += [path.parent / each.decode("utf-8", "replace") for each in named]
+        if path.name not in LOCKS:
+            for folder in _named_folders(path, content.decode("utf-8", "replace")):
+                waiting += [folder / each for each in ("pyproject.toml", "setup.py", "setup.cfg")]
+
+
+_FOLDER: Final = re.compile(
+    r"""(?m)^\s*(?:-e|--editable)[\s=]*([^\s#\[]+)|^\s*(\.{0,2}/[^\s#\[]*)|file://([^\s"'#\[]+)|"""
+    r"""\bpath\s*=\s*["']([^"'\n]+)["']"""
+)
+
+
+def _named_folders(path: Path, text: str) -> Iterator[Path]:
+    """Yield the folders that requirements or uv's sources in a text seem to name: those that are there."""
+    for found in _FOLDER.finditer(text):
+        folder = path.parent / unquote(next(filter(None, found.groups()), ""))
+        if folder.is_dir():
+            yield folder
 
 
 def _pin(project: Project, target: Target, asking: Asking) -> Iterator[Pinned]:
@@ -147,34 +261,79 @@ def _pin(project: Project, target: Target, asking: Asking) -> Iterator[Pinned]:
 
     resolution = resolve_project(project, (target,), asking)
     lock = resolution.lock
-    reached = [each for each in reach(lock, target) if each.package.origin is not Origin.OWN]
-    check_lock(project, target, [(each.package.name, each.package.version) for each in reached])
+    reached = [each for each in reach(lock, target) if not _is_own(each.package, project)]
+    check_lock(project, target, [(each.package.name, each.package.version) for each in reached], lock)
     hashes = _hashes(project)
     unfit = []
     for each in reached:
         package = each.package
+        if package.origin in (Origin.FOLDER, Origin.GIT):
+            if not package.virtual:
+                yield _placed(each, _source_of(package))
+            continue
         files = _allowed(package, hashes, project.dependencies) if hashes else package.files
         chosen = choose(files, target)
-        if chosen is None or chosen.fit is Fit.SOURCE:
+        direct = package.origin in (Origin.URL, Origin.PATH)
+        if direct and chosen and chosen.fit is Fit.SOURCE:
+            yield _placed(each, _archive_of(package, chosen.file))
+        elif chosen is None or chosen.fit is Fit.SOURCE:
             unfit.append(each)
-            continue
-        direct = package.place if package.origin in (Origin.URL, Origin.PATH) else ""
-        yield _pinned(each, chosen.file, direct)
+        else:
+            yield _pinned(each, chosen.file, package.place if direct else "")
     if unfit:
         yield from _elsewhere(unfit, resolution, target, asking)
+
+
+def _is_own(package: Locked, project: Project) -> bool:
+    from bivy.musl.dependencies.lock import Origin
+
+    return package.origin is Origin.OWN or (package.origin is Origin.FOLDER and package.folder == project.root)
+
+
+def _placed(reached: Reached, source: Source) -> Pinned:
+    package = reached.package
+    return Pinned(
+        package.name, package.version, "", "", requires=reached.requires, asked=reached.asked,
+        direct=source.place if source.kind != "folder" else "", source=source,
+    )  # fmt: skip
+
+
+def _source_of(package: Locked) -> Source:
+    from bivy.app.git import public_address
+
+    told = package.repository
+    if told:
+        return Source("git", public_address(told.address), "", told.commit, told.revision, told.subdirectory)
+    return Source("folder", str(package.folder or package.place))
+
+
+def _archive_of(package: Locked, file: File) -> Source:
+    if package.subdirectory:
+        raise BivyError(
+            f"{package.name} is in the folder {package.subdirectory} of {file.name}, and bivy takes whole archives",
+            hint="take it from a repository, or unpack the archive and name the folder",
+        )
+    if "://" in file.url and not file.url.startswith("file:") and not file.sha256:
+        raise _no_digest(file)
+    path = unquote(urlsplit(file.url).path) if file.url.startswith("file:") else file.url
+    return Source("archive", path, file.sha256)
 
 
 def _pinned(reached: Reached, file: File, direct: str = "") -> Pinned:
     package = reached.package
     if "://" in file.url and not file.sha256 and not file.url.startswith("file:"):
-        raise BivyError(
-            f"{file.name} has no SHA-256 digest, neither in the lock nor in the index",
-            hint="bivy takes nothing over a network that it cannot verify: lock the project with uv lock",
-        )
+        raise _no_digest(file)
     return Pinned(
         package.name, package.version, file.name, file.url, file.sha256, file.size or 0, reached.requires,
         reached.asked, direct,
     )  # fmt: skip
+
+
+def _no_digest(file: File) -> BivyError:
+    return BivyError(
+        f"{file.name} has no SHA-256 digest, neither in the lock nor in the index",
+        hint="bivy takes nothing over a network that it cannot verify: lock the project with uv lock",
+    )
 
 
 def resolve_project(project: Project, targets: tuple[Target, ...], asking: Asking) -> Resolution:
@@ -183,25 +342,38 @@ def resolve_project(project: Project, targets: tuple[Target, ...], asking: Askin
     Raises:
         BivyError: The lock cannot be read, or something required cannot be had.
     """
-    from bivy.musl.dependencies import ask_project, ask_requirements, ask_requirements_file, read_lock
-    from bivy.musl.dependencies.ask import Terms
+    from bivy.musl.dependencies import ask_project, ask_requirements_file, ask_script, read_lock
+    from bivy.musl.dependencies.ask import Places, Terms
     from bivy.musl.dependencies.uvlock import Wanted
 
     options = project.options
-    wanted = Wanted(frozenset(map(normalised, options.extras)), frozenset(map(normalised, options.groups)))
-    terms = Terms(targets, asking.cache, asking.wheels, asking.offline, wanted, index=asking.index)
+    wanted = Wanted(
+        frozenset(map(normalised, options.extras)), frozenset(map(normalised, options.groups)),
+        project=normalised(project.name),
+    )  # fmt: skip
     path = project.root / project.dependencies
+    own = _places(project, targets[0], asking)
+    places = Places(own.name, own.read)
+    terms = Terms(targets, asking.cache, asking.wheels, asking.offline, wanted, index=asking.index, places=places)
     if path.name.endswith(".lock") or path.name.startswith("pylock"):
         return read_lock(path, terms)
     with under_way(asking.progress, f"resolve {project.dependencies}"):
         if project.kind is ProjectKind.SCRIPT:
-            resolution = ask_requirements(project.metadata.requires, terms)
+            resolution = ask_script(project.metadata.requires, _uv_settings(path), project.root, terms)
         elif path.name == "pyproject.toml":
             resolution = ask_project(project.root, terms)
         else:
             resolution = ask_requirements_file(path, terms)
         _refuse_incomplete(resolution, targets[0], asking)
     return resolution
+
+
+def _uv_settings(script: Path) -> Mapping[str, object]:
+    from bivy.app.table import read_script_block
+
+    tool = read_script_block(script).table.get("tool", {})
+    uv = tool.get("uv", {}) if isinstance(tool, dict) else {}
+    return uv if isinstance(uv, dict) else {}
 
 
 def _refuse_incomplete(resolution: Resolution, target: Target, asking: Asking) -> None:
@@ -220,20 +392,23 @@ def _refuse_incomplete(resolution: Resolution, target: Target, asking: Asking) -
         raise BivyError(f"{problem.subject}: {problem.message}", hint=problem.hint or None)
 
 
-def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str]]) -> None:
+def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str]], lock: Lock | None = None) -> None:
     """Refuse a lock that is not for what the project requires.
 
     Args:
         project: The project.
         target: What for.
         locked: The names and versions that the lock installs.
+        lock: The lock, where it may say what it was made for.
 
     Raises:
-        BivyError: A requirement is not in the lock, or in a version that it rules out.
+        BivyError: A requirement is not in the lock, or in a version that it rules out; or the lock was made for other
+            requirements.
     """
     from packaging.requirements import InvalidRequirement, Requirement
 
-    if not project.dependencies.startswith(LOCKS) or project.kind is ProjectKind.SCRIPT:
+    name_of_lock = Path(project.dependencies).name
+    if not name_of_lock.startswith(LOCKS) or project.kind is ProjectKind.SCRIPT:
         return
     versions: dict[str, list[str]] = {}
     for name, version in locked:
@@ -254,8 +429,12 @@ def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str
             what = f"has {name} {found[0]}" if found else f"does not have {name}"
             raise BivyError(
                 f"{project.dependencies} does not match the project: it {what}, and the project requires {text}",
-                hint="lock it again: uv lock" if project.dependencies == "uv.lock" else "lock it again",
+                hint="lock it again: uv lock" if name_of_lock == "uv.lock" else "lock it again",
             )
+    if lock and name_of_lock == "uv.lock":
+        from bivy.app.stale import check_stated
+
+        check_stated(project, lock)
 
 
 def _written(root: Path) -> tuple[str, ...]:
@@ -338,12 +517,11 @@ def _build(
     """Compile what has no wheel, once, or name the command that does."""
     requirements = [f"{each.name}=={each.version}" for each in needed]
     if asking.base is not None:
-        from bivy.wheels.build import Settings, build_wheels
+        from bivy.wheels.build import build_wheels
 
-        settings = Settings(jobs=asking.jobs, offline=asking.offline, index=asking.index, find_links=asking.wheels)
         for each in build_wheels(
             requirements, target=target, base=asking.base, cache=asking.cache, progress=asking.progress,
-            settings=settings,
+            settings=asking.settings(),
         ):  # fmt: skip
             of = reached[each.name]
             yield Pinned(each.name, each.version, each.file, str(each.wheel), requires=of.requires, asked=of.asked)

@@ -99,7 +99,8 @@ def _read_kept(place: Path, store: LayerStore) -> tuple[Kept, ...] | None:
 
 
 def _key(pinned: Sequence[Pinned], at: Workplace) -> str:
-    told = [(each.name, each.file, each.sha256 or _stamp(each.url), each.asked, each.direct) for each in pinned]
+    told = [(each.name, each.file, each.sha256 or _stamp(each.url), each.asked, each.direct, each.source)
+            for each in pinned]  # fmt: skip
     return at.store.key_of(GENERATION, install.GENERATION, bytecode.GENERATION, at.base.digest, at.compiles, told)
 
 
@@ -184,9 +185,18 @@ def _open(pinned: Pinned, path: Path, pack: Path | None, base: Base, stack: cont
     if pack is not None:
         opened = stack.enter_context(contextlib.closing(Pack(pack)))
         compiled = {place: (size, _loader(opened, place)) for place, size in opened.sizes.items()}
-    origin = Origin(pinned.asked, pinned.direct, pinned.sha256 if pinned.direct else "")
+    origin = _origin(pinned)
     items = install.install(wheel, base, origin, compiled)
     return _Opened(pinned, wheel, (*items, *_hiding(pinned.name, items, base)))
+
+
+def _origin(pinned: Pinned) -> Origin:
+    source = pinned.source
+    if source and source.kind == "git":
+        return Origin(pinned.asked, source.place, commit=source.commit, revision=source.revision,
+                      subdirectory=source.subdirectory)  # fmt: skip
+    digest = source.sha256 if source else pinned.sha256
+    return Origin(pinned.asked, pinned.direct, digest if pinned.direct else "")
 
 
 def _check_python(pinned: Pinned, wheel: Wheel, base: Base) -> None:
@@ -230,10 +240,13 @@ def _hiding(name: str, items: Sequence[Item], base: Base) -> Iterator[Item]:
 def _make(opened: Sequence[_Opened], at: Workplace) -> list[tuple[Kept, str]]:
     """Write the layers that are not there yet."""
     opened = _without_repetitions(opened, at)
-    large = sorted((each for each in opened if each.size > LARGE), key=lambda each: -each.size)[:MOST_LARGE]
+    large = sorted(
+        (each for each in opened if each.size > LARGE and not each.pinned.local), key=lambda each: -each.size
+    )[:MOST_LARGE]
     large.sort(key=lambda each: each.pinned.name)
-    rest = [each for each in opened if each not in large]
-    groups = [[each] for each in large] + ([rest] if rest else [])
+    rest = [each for each in opened if each not in large and not each.pinned.local]
+    own = [each for each in opened if each.pinned.local]
+    groups = [[each] for each in large] + [group for group in (rest, own) if group]
     made = []
     for group in groups:
         key = at.store.key_of(
@@ -331,6 +344,14 @@ def _component(opened: _Opened) -> Component:
     pinned = opened.pinned
     raw = opened.wheel.read(f"{opened.wheel.dist_info}/METADATA")
     return Component(
-        pinned.name, pinned.version, license_of(raw), pinned.sha256, pinned.url if "://" in pinned.url else "",
-        pinned.requires, pinned.asked,
-    )  # fmt: skip
+        pinned.name, pinned.version, license_of(raw), pinned.sha256, _address(pinned), pinned.requires, pinned.asked
+    )
+
+
+def _address(pinned: Pinned) -> str:
+    """Return the address that a distribution comes from; empty for a file or folder on this machine."""
+    source = pinned.source
+    if source and source.kind == "git":
+        return f"git+{source.place}@{source.commit}"
+    place = source.place if source else pinned.url
+    return place if "://" in place and not place.startswith("file:") else ""

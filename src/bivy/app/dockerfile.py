@@ -128,6 +128,8 @@ def _dependencies_stage(project: Project, base: str) -> Iterator[str]:
     """Yield what installs the dependencies, before the project changes anything, and then the project."""
     yield "# What it depends on. What has no wheel for musl is compiled here: RUN apk add --no-cache build-base"
     yield f"FROM {base} AS dependencies"
+    if project.options.build_packages:
+        yield f"RUN {shlex.join(['apk', 'add', '--no-cache', 'build-base', *project.options.build_packages])}"
     yield "RUN pip install --no-cache-dir uv"
     settings = dict(_UV_SETTINGS)
     if project.kind is ProjectKind.PACKAGE and project.version == "0":

@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bivy.app.beside import line_of_include, usual
 from bivy.app.project import open_project, searched
 from bivy.app.start import find_candidates
 from bivy.app.table import OWN_FILE, TABLE
@@ -132,6 +133,11 @@ def _lines(opened: Opened, candidates: Candidates) -> Iterator[str]:
     yield f"name = {json.dumps(project.repository)}"
     yield from _comment(f"The Python that it gets, on Alpine: the base is python:{project.python}-alpine.")
     yield f"python = {json.dumps(project.python)}"
+    if beside := usual(project.root, project.files) if project.kind is ProjectKind.PACKAGE else ():
+        yield from _comment(
+            "Files that go into the image beside the project's wheel: programs look for these where they start."
+        )
+        yield line_of_include(beside)
     yield from _others(project.metadata.extras, project.metadata.groups)
 
 

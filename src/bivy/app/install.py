@@ -52,13 +52,17 @@ class Origin:
         requested: Whether a person asked for it by name (PEP 376).
         url: The address or folder, where it came from no index (PEP 610); empty for an index.
         sha256: The digest of the file at the address.
-        folder: Whether `url` is that of a folder.
+        commit: The commit, where `url` is that of a repository of git's.
+        revision: What that was named by.
+        subdirectory: The folder in it.
     """
 
     requested: bool = False
     url: str = ""
     sha256: str = ""
-    folder: bool = False
+    commit: str = ""
+    revision: str = ""
+    subdirectory: str = ""
 
 
 def place_of(member: str, wheel: Wheel, base: Base) -> str:
@@ -211,10 +215,12 @@ def _notes(wheel: Wheel, base: Base, origin: Origin) -> Iterator[Item]:
     if origin.requested:
         yield Item.of(f"{folder}/REQUESTED", b"")
     if origin.url:
-        what: dict[str, object] = {"dir_info": {}} if origin.folder else {}
-        if origin.sha256:
-            what = {"archive_info": {"hashes": {"sha256": origin.sha256}}}
-        content = json.dumps({"url": origin.url, **(what or {"archive_info": {}})}, sort_keys=True)
+        what: dict[str, object] = {"archive_info": {"hashes": {"sha256": origin.sha256}} if origin.sha256 else {}}
+        if origin.commit:
+            what = {"vcs_info": {"vcs": "git", "commit_id": origin.commit,
+                                 **({"requested_revision": origin.revision} if origin.revision else {})},
+                    **({"subdirectory": origin.subdirectory} if origin.subdirectory else {})}  # fmt: skip
+        content = json.dumps({"url": origin.url, **what}, sort_keys=True)
         yield Item.of(f"{folder}/direct_url.json", content.encode())
 
 

@@ -14,7 +14,7 @@ from bivy.files import sha256_of, write_whole
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bivy.app.dependencies import Pinned
+    from bivy.app.dependencies import Pinned, Source
     from bivy.app.values import Project
     from bivy.musl.target import Target
 
@@ -31,8 +31,8 @@ def check_lockable(project: Project) -> None:
         raise UsageError("a script has no lock of this kind", hint="uv lock --script writes one of uv's own")
     if not project.dependencies:
         raise UsageError(f"{project.root} depends on nothing, so there is nothing to lock")
-    if project.dependencies in ("uv.lock", NAME):
-        how = "remove it to have one written anew" if project.dependencies == NAME else "uv lock renews it"
+    if Path(project.dependencies).name in ("uv.lock", NAME):
+        how = "remove it to have one written anew" if Path(project.dependencies).name == NAME else "uv lock renews it"
         raise UsageError(f"{project.root} has a lock already: {project.dependencies}", hint=f"it is obeyed; {how}")
 
 
@@ -82,6 +82,10 @@ def _package(
     requires = sorted({other for each in wheels.values() for other in each.requires})
     if requires:
         yield f"dependencies = [{', '.join(f'{{ name = {_text(other)} }}' for other in requires)}]"
+    sources = [each.source for each in wheels.values() if each.source]
+    if sources:
+        yield from _source(sources[0], root)
+        return
     for each in {each.file: each for each in wheels.values()}.values():
         yield "[[packages.wheels]]"
         yield f"name = {_text(each.file)}"
@@ -92,6 +96,27 @@ def _package(
         if each.size:
             yield f"size = {each.size}"
         yield f"hashes = {{ sha256 = {_text(each.sha256 or sha256_of(Path(each.url)))} }}"
+
+
+def _source(source: Source, root: Path) -> Iterator[str]:
+    """Yield the table that says where something comes from that a wheel is made of (PEP 751)."""
+    if source.kind == "folder":
+        yield "[packages.directory]"
+        yield f"path = {_text(os.path.relpath(source.place, root))}"
+        return
+    yield f"[packages.{'vcs' if source.kind == 'git' else 'archive'}]"
+    if source.kind == "git":
+        yield 'type = "git"'
+    key, place = ("url", source.place) if "://" in source.place else ("path", os.path.relpath(source.place, root))
+    yield f"{key} = {_text(place)}"
+    if source.revision:
+        yield f"requested-revision = {_text(source.revision)}"
+    if source.commit:
+        yield f"commit-id = {_text(source.commit)}"
+    if source.subdirectory:
+        yield f"subdirectory = {_text(source.subdirectory)}"
+    if source.kind == "archive":
+        yield f"hashes = {{ sha256 = {_text(source.sha256 or sha256_of(Path(source.place)))} }}"
 
 
 def _public(url: str) -> str:

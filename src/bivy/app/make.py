@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bivy import __version__
-from bivy.app.contents import Seen, look, read_contents
+from bivy.app.contents import Seen, look_at, read_contents
 from bivy.epoch import source_date_epoch
 from bivy.files import is_settled, write_whole
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bivy.app.base import Base
     from bivy.app.bytecode import Compiler
     from bivy.app.contents import Contents
-    from bivy.app.dependencies import Asking
+    from bivy.app.dependencies import Asking, Pinned
     from bivy.app.layers import Kept, LayerStore
     from bivy.app.values import Project
     from bivy.arch import Arch
@@ -135,11 +135,13 @@ class _Receipt(msgspec.Struct, frozen=True):
         key: The digest of what was asked for, and of what the project looked like.
         made: What was made.
         seen: What the project's files were like.
+        beside: The folders and files outside of the project's folder that it was made of, too.
     """
 
     key: str
     made: MadeApp
     seen: dict[str, Seen]
+    beside: tuple[str, ...] = ()
 
 
 def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeApp:
@@ -151,18 +153,22 @@ def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeA
     """
     started = time.time_ns()
     asked = _asked(wish)
-    seen = look(wish.where)
-    key = _digest([asked, seen[0]]) if seen else ""
     place = cache / "app" / "made" / f"{_digest([asked])}.json"
     receipt = _read_receipt(place)
+    seen = look_at(wish.where, receipt.beside if receipt else ())
+    key = _digest([asked, seen[0]]) if seen else ""
     if receipt and key == receipt.key and not wish.upgrade and not wish.lock and _is_there(wish.output, receipt.made):
         made = msgspec.structs.replace(receipt.made, unchanged=True)
         for note in made.notes:
             progress.say(note)
         return made
-    made, files = _make(wish, receipt.seen if receipt else {}, cache=cache, jobs=jobs, progress=progress)
+    made, files, beside = _make(wish, receipt.seen if receipt else {}, cache=cache, jobs=jobs, progress=progress)
+    if beside != (receipt.beside if receipt else ()):
+        # Only now it is known where to look; what changed since the start would be too new to count.
+        seen = look_at(wish.where, beside)
+        key = _digest([asked, seen[0]]) if seen else ""
     if seen and is_settled(seen[1], started):
-        write_whole(place, msgspec.json.encode(_Receipt(key, made, files)))
+        write_whole(place, msgspec.json.encode(_Receipt(key, made, files, beside)))
     return made
 
 
@@ -208,7 +214,8 @@ def _is_whole(layout: Path, image: MadeImage) -> bool:
 
 def _make(
     wish: Wish, seen: Mapping[str, Seen], *, cache: Path, jobs: int, progress: Progress
-) -> tuple[MadeApp, dict[str, Seen]]:
+) -> tuple[MadeApp, dict[str, Seen], tuple[str, ...]]:
+    from bivy.app.dependencies import places_beside
     from bivy.app.project import read_project
     from bivy.arch import build_machine, find_arch
 
@@ -223,8 +230,9 @@ def _make(
     name = f"{project.repository}:{project.tag}"
     made = [_make_one(project, contents, arch, name, wish, cache=cache, jobs=jobs, progress=progress)
             for arch in arches]  # fmt: skip
-    images, bases = zip(*made, strict=True)
-    return MadeApp(name, images, project.start, project.ports, project.notes, bases), dict(contents.seen)
+    images, bases, _ = zip(*made, strict=True)
+    beside = places_beside(project, [each for _, _, pinned in made for each in pinned])
+    return MadeApp(name, images, project.start, project.ports, project.notes, bases), dict(contents.seen), beside
 
 
 def _lock(project: Project, arches: Sequence[Arch], wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> None:
@@ -238,7 +246,7 @@ def _lock(project: Project, arches: Sequence[Arch], wish: Wish, *, cache: Path, 
         with contextlib.ExitStack() as stack:
             on = _stand_on(project, arch, wish, stack, cache=cache, jobs=jobs, progress=progress)
             target = _target(on, arch)
-            pinned[target] = pin_dependencies(project, target, _asking(on, wish, cache, jobs, progress))
+            pinned[target] = pin_dependencies(project, target, _asking(project, on, wish, cache, jobs, progress))
     progress.say(f"{write_lock(project, pinned)} was written: it is obeyed from now on")
 
 
@@ -248,10 +256,13 @@ def _target(on: _On, arch: Arch) -> Target:
     return make_target(on.base.python, arch, on.base.musl or "1.2.5")
 
 
-def _asking(on: _On, wish: Wish, cache: Path, jobs: int, progress: Progress) -> Asking:
+def _asking(project: Project, on: _On, wish: Wish, cache: Path, jobs: int, progress: Progress) -> Asking:
     from bivy.app.dependencies import Asking
 
-    return Asking(cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs)
+    return Asking(
+        cache, progress, wish.wheels, wish.offline, wish.index, wish.upgrade, on.image, jobs,
+        project.options.build_packages, wish.repositories, wish.keys,
+    )  # fmt: skip
 
 
 def _reference(project: Project) -> str:
@@ -281,8 +292,8 @@ class _On:
 def _make_one(
     project: Project, contents: Contents, arch: Arch, name: str, wish: Wish,
     *, cache: Path, jobs: int, progress: Progress,
-) -> tuple[MadeImage, Stood]:  # fmt: skip
-    """Make the image for one platform; return it, and what it stands on."""
+) -> tuple[MadeImage, Stood, tuple[Pinned, ...]]:  # fmt: skip
+    """Make the image for one platform; return it, what it stands on, and what the project depends on."""
     from bivy.app.image import assemble, check_start, folders_of
     from bivy.app.layers import LayerStore
     from bivy.app.system import packages_in
@@ -292,7 +303,7 @@ def _make_one(
     with contextlib.ExitStack() as stack:
         on = _stand_on(project, arch, wish, stack, cache=cache, jobs=jobs, progress=progress)
         folders = folders_of(project, on.base)
-        system, rest = _layers(
+        system, rest, pinned = _layers(
             project, contents, on, arch, wish, store, folders, cache=cache, jobs=jobs, progress=progress
         )
         from bivy.app.sbom import list_content
@@ -309,18 +320,22 @@ def _make_one(
         if wish.sbom:
             write_whole(_sbom_place(wish.sbom, arch, project), content)
     made = tuple(MadeLayer(layer.digest, layer.size, layer.created_by) for layer in image.layers)
-    return MadeImage(arch.platform, image.digest, made), Stood(_reference(project), arch.platform, on.image.digest)
+    stood = Stood(_reference(project), arch.platform, on.image.digest)
+    return MadeImage(arch.platform, image.digest, made), stood, pinned
 
 
 def _layers(
     project: Project, contents: Contents, on: _On, arch: Arch, wish: Wish, store: LayerStore, folders: Sequence[Any],
     *, cache: Path, jobs: int, progress: Progress,
-) -> tuple[tuple[Kept, ...], tuple[Kept, ...]]:  # fmt: skip
-    """Return the layers that belong to the system, and those of Python's distributions and the project."""
+) -> tuple[tuple[Kept, ...], tuple[Kept, ...], tuple[Pinned, ...]]:  # fmt: skip
+    """Return the layers of the system, those of Python's distributions and the project, and these distributions."""
     from bivy.app.layers import Workplace
     from bivy.app.own import own_layer
 
     waits = threading.Event()
+
+    def asking() -> Asking:
+        return _asking(project, on, wish, cache, jobs, progress)
 
     def compiler() -> Compiler | str:
         waits.set()
@@ -330,7 +345,7 @@ def _layers(
         from bivy.app.package import project_wheel
 
         waits.set()
-        return project_wheel(project, contents, cache, progress)
+        return project_wheel(project, contents, _target(on, arch), asking())
 
     at = Workplace(on.base, store, cache, compiler, on.compiles, progress)
     with ThreadPoolExecutor(1) as pool:
@@ -345,18 +360,17 @@ def _layers(
         from bivy.app.standard import standard_layer
         from bivy.app.system import system_layers
 
-        asking = _asking(on, wish, cache, jobs, progress)
-        target = _target(on, arch)
         places = Places(wish.repositories, wish.keys, wish.offline, jobs, wish.upgrade)
         standard = standard_layer(at, _version(on.image))
         system = system_layers(
             on.base, on.image, project.options.packages, places, arch, store, cache=cache, progress=progress
         )
-        dependencies = dependency_layers(pin_dependencies(project, target, asking), at)
+        pinned = pin_dependencies(project, _target(on, arch), asking())
+        dependencies = dependency_layers(pinned, at)
         import bivy.app.sbom
         import bivy.oci.graph  # noqa: F401 - as above, for who comes next
 
-        return (*([standard] if standard else []), *system), (*dependencies, own.result())
+        return (*([standard] if standard else []), *system), (*dependencies, own.result()), pinned
 
 
 def _stand_on(

@@ -15,6 +15,8 @@ class AppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
         python: The minor version of Python, where no base is named; empty for the image's default.
         architectures: Which platforms it is for, by Alpine's names or OCI's; none for this machine's.
         packages: Alpine packages that are added to the base.
+        build_packages: Alpine packages that the project is compiled with, where it has to be: ``libpq-dev``; they do
+            not go into the image.
         extras: The project's optional dependencies that go in.
         groups: Its dependency groups (PEP 735) that go in.
         script: The name of the script (``[project.scripts]``) that is started.
@@ -28,6 +30,7 @@ class AppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
         ports: The ports that it listens on, ``8000`` or ``53/udp``.
         volumes: The folders whose content outlives a container.
         labels: Labels, beside those from the project's metadata.
+        include: Patterns of files that go into the image beside the wheel of a project that has a build backend.
         exclude: Patterns of files that stay out, as in ``.gitignore``, beside the usual ones.
     """
 
@@ -37,6 +40,7 @@ class AppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     python: str = ""
     architectures: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    build_packages: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     script: str = ""
@@ -49,4 +53,5 @@ class AppOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename
     ports: tuple[str | int, ...] = ()
     volumes: tuple[str, ...] = ()
     labels: dict[str, str] = {}
+    include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

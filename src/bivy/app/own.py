@@ -10,6 +10,7 @@ import msgspec
 
 from bivy.apk.entry import Entry, Kind
 from bivy.app import bytecode
+from bivy.app.beside import included
 from bivy.app.bytecode import Module, compile_modules
 from bivy.app.install import GENERATION as INSTALLED
 from bivy.app.install import Origin, bytecode_place, install, sources_of
@@ -51,17 +52,25 @@ def own_layer(
     if project.kind is ProjectKind.PACKAGE:
         # Who else makes an image of it waits, and finds the wheel: a new one takes the place of the one before.
         with locked(at.cache / "locks" / f"wheel-{hashlib.sha256(str(project.root).encode()).hexdigest()[:32]}"):
-            return _remembered(project, at, *_installed(project, wheel(), at, folders))
-    files = [(file.path, str(file.kind), file.mode, file.target, contents.digests.get(file.path, ""))
-             for file in project.files]  # fmt: skip
+            return _remembered(project, at, *_installed(project, contents, wheel(), at, folders))
+    files = _described(project.files, contents)
     key = at.store.key_of("files", GENERATION, bytecode.GENERATION, at.base.python, at.compiles, files, _told(folders))
     kept = at.store.find(key)
     if kept is None:
-        items = [*folders, *(_item(project, file) for file in project.files)]
-        places = {f"{HOME[1:]}/{path}": _reader(project.root / path) for path in _modules(project.files)}
-        items += compiled(places, {f"{HOME[1:]}/{path}": sha for path, sha in contents.digests.items()}, at)
+        items = [*folders, *_in_place(project, project.files, contents, at)]
         kept = at.store.make(key, items, at.base.folders, f"bivy app: {project.name}")
     return _remembered(project, at, kept, key)
+
+
+def _described(files: Sequence[ProjectFile], contents: Contents) -> list[tuple[str, str, int, str, str]]:
+    return [(file.path, str(file.kind), file.mode, file.target, contents.digests.get(file.path, "")) for file in files]
+
+
+def _in_place(project: Project, files: Sequence[ProjectFile], contents: Contents, at: Workplace) -> list[Item]:
+    """Return files of the project's where they are in the image, with the bytecode of its modules."""
+    places = {f"{HOME[1:]}/{path}": _reader(project.root / path) for path in _modules(files)}
+    digests = {f"{HOME[1:]}/{path}": sha for path, sha in contents.digests.items()}
+    return [*(_item(project, file) for file in files), *compiled(places, digests, at)]
 
 
 def _remembered(project: Project, at: Workplace, kept: Kept, key: str) -> Kept:
@@ -133,11 +142,14 @@ def compiled(places: Mapping[str, Callable[[], bytes]], digests: Mapping[str, st
     ]
 
 
-def _installed(project: Project, path: Path, at: Workplace, folders: Sequence[Item]) -> tuple[Kept, str]:
+def _installed(
+    project: Project, contents: Contents, path: Path, at: Workplace, folders: Sequence[Item]
+) -> tuple[Kept, str]:
     from bivy.musl.archives.wheel import read_wheel
 
+    beside = included(project.files, project.options.include)
     key = at.store.key_of("wheel", GENERATION, INSTALLED, bytecode.GENERATION, at.base.digest, at.compiles,
-                          path.name, sha256_of(path), _told(folders))  # fmt: skip
+                          path.name, sha256_of(path), _told(folders), _described(beside, contents))  # fmt: skip
     kept = at.store.find(key)
     if kept is not None:
         return kept, key
@@ -157,6 +169,7 @@ def _installed(project: Project, path: Path, at: Workplace, folders: Sequence[It
             if (compiled_place := bytecode_place(place, at.base.python)) in made
         }
         everything = [*folders, *install(wheel, at.base, Origin(requested=True), bytes_of)]
+        everything += _in_place(project, beside, contents, at)
         return at.store.make(key, everything, at.base.folders, f"bivy app: {project.name} {project.version}"), key
 
 

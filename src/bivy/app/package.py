@@ -5,26 +5,25 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from bivy.apk.entry import Kind
-from bivy.errors import BivyError
-from bivy.files import replacing, scratch_folder, write_whole
-from bivy.progress import under_way
+from bivy import __version__
+from bivy.app.backend import make_wheel
+from bivy.epoch import source_date_epoch
+from bivy.files import replacing, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bivy.app.contents import Contents
+    from bivy.app.dependencies import Asking
     from bivy.app.values import Project
-    from bivy.progress import Progress
+    from bivy.musl.target import Target
 
 # Raised when the same project comes to another wheel.
 GENERATION: Final = 1
@@ -32,7 +31,7 @@ GENERATION: Final = 1
 # Backends that copy modules into a wheel as they are, as long as they are not told to do anything else.
 _COPYING: Final = ("hatchling.build", "setuptools.build_meta", "flit_core.buildapi", "poetry.core.masonry.api",
                    "uv_build", "pdm.backend")  # fmt: skip
-_TIMEOUT: Final = 600.0
+_RECORD: Final = "made.json"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip archive can hold
 
 
@@ -52,29 +51,52 @@ class _Made(msgspec.Struct, frozen=True):
     rest: str
 
 
-def project_wheel(project: Project, contents: Contents, cache: Path, progress: Progress) -> Path:
+def project_wheel(project: Project, contents: Contents, target: Target, asking: Asking) -> Path:
     """Return a wheel of the project.
 
-    Its build backend makes it, run by uv on this machine, in a copy of the project. Where the backend is known to copy
-    modules, and since then nothing has changed but the content of such modules, the wheel is the last one with these
-    modules in it.
+    Its build backend makes it, in a copy of the project: run by uv on this machine, or, where something has to be
+    compiled, under the target's Python with bivy's compiler. Where the backend is known to copy modules, and since then
+    nothing has changed but the content of such modules, the wheel is the last one with these modules in it.
+
+    Args:
+        project: The project.
+        contents: What is in its files.
+        target: What for.
+        asking: On what terms.
 
     Raises:
-        BivyError: The backend failed, or the wheel is for one platform alone.
+        BivyError: The backend failed, or what has to be compiled cannot be.
     """
-    folder = cache / "app" / "wheels" / hashlib.sha256(str(project.root).encode()).hexdigest()[:32]
-    record = folder / "made.json"
-    made = _read(record)
-    wheel = folder / made.wheel if made else None
-    if made and wheel and wheel.is_file():
-        current = _with_current(project, contents, wheel, made, folder)
-        if current:
-            return current
-    wheel = _build(project, folder, cache, progress)
-    sources = _sources(project, contents, wheel)
-    made = _Made(wheel.name, sources, _content(contents, sources), _rest(project, contents, sources))
-    write_whole(record, msgspec.json.encode(made))
+    folders = asking.cache / "app" / "wheels"
+    anywhere = folders / _name(str(project.root))
+    for_one = folders / _name(f"{project.root} {target}")
+    means = means_of(target, asking)
+    for folder, more in ((anywhere, ()), (for_one, means)):
+        made = _read(folder / _RECORD)
+        if made and (folder / made.wheel).is_file():
+            current = _with_current(project, contents, made, folder, more)
+            if current:
+                return current
+    # Next to where it will be, since it is only known afterwards which kind it is.
+    fresh = make_wheel(project, folders / f"{for_one.name}.new", target, asking)
+    folder, more = (for_one, means) if fresh.compiled else (anywhere, ())
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.wheel.parent.rename(folder)
+    wheel = folder / fresh.wheel.name
+    sources = _sources(project, contents, wheel, compiled=fresh.compiled)
+    made = _Made(wheel.name, sources, _content(contents, sources), _rest(project, contents, sources, more))
+    write_whole(folder / _RECORD, msgspec.json.encode(made))
     return wheel
+
+
+def _name(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def means_of(target: Target, asking: Asking) -> tuple[str, ...]:
+    """Return what decides about a compiled wheel beside its project."""
+    base = asking.base.digest if asking.base else ""
+    return (__version__, str(target), base, str(source_date_epoch()), *asking.packages, "", *asking.repositories)
 
 
 def _read(record: Path) -> _Made | None:
@@ -84,14 +106,14 @@ def _read(record: Path) -> _Made | None:
         return None
 
 
-def _rest(project: Project, contents: Contents, sources: Mapping[str, str]) -> str:
+def _rest(project: Project, contents: Contents, sources: Mapping[str, str], more: Sequence[str]) -> str:
     """Digest what decides about a wheel, but for the content of the modules that are copied into it."""
     copied = set(sources.values())
     files = [
         (file.path, file.mode, file.target, "" if file.path in copied else contents.digests.get(file.path, ""))
         for file in project.files
     ]
-    return hashlib.sha256(msgspec.json.encode([GENERATION, files, _version_control(project.root)])).hexdigest()
+    return hashlib.sha256(msgspec.json.encode([GENERATION, files, _version_control(project.root), more])).hexdigest()
 
 
 def _content(contents: Contents, sources: Mapping[str, str]) -> str:
@@ -114,10 +136,14 @@ def _version_control(root: Path) -> str:
     return hashlib.sha256(repr((head, commit, packed, tags)).encode()).hexdigest()
 
 
-def _sources(project: Project, contents: Contents, wheel: Path) -> dict[str, str]:
-    """Return which file of the project each member of a wheel is a copy of; nothing where that is not all there is."""
-    if not _copies(project):
+def _sources(project: Project, contents: Contents, wheel: Path, *, compiled: bool) -> dict[str, str]:
+    """Return which file of the project each member of a wheel is a copy of; nothing where that is not all there is.
+
+    Of a compiled wheel these are its modules in Python alone: whatever else of the project changes, it is made anew.
+    """
+    if not _copies(project, compiled=compiled):
         return {}
+    read = _compiled_from(project)
     by_digest: dict[str, list[str]] = {}
     for path, digest in contents.digests.items():
         by_digest.setdefault(digest, []).append(path)
@@ -125,21 +151,24 @@ def _sources(project: Project, contents: Contents, wheel: Path) -> dict[str, str
     with zipfile.ZipFile(wheel) as archive:
         for info in archive.infolist():
             member = info.filename
-            if member.endswith("/") or ".dist-info/" in member:
+            if member.endswith("/") or ".dist-info/" in member or (compiled and not member.endswith(".py")):
                 continue
             candidates = by_digest.get(hashlib.sha256(archive.read(info)).hexdigest(), ())
             fitting = [path for path in candidates if f"/{path}".endswith(f"/{member}")]
-            if not fitting:
+            if not fitting or not read.isdisjoint(fitting):
                 return {}
             found[member] = min(fitting, key=len)
     return found
 
 
-def _copies(project: Project) -> bool:
-    """Tell whether a project's backend does nothing but copy modules, and reads none of them."""
-    from bivy.app.table import read_document
+def _copies(project: Project, *, compiled: bool) -> bool:
+    """Tell whether a project's backend does nothing but copy modules, and reads none of them.
 
-    table: Mapping[str, Any] = read_document(project.root / "pyproject.toml").table
+    Of those that compile, setuptools is known to where it is only told in a table what to compile.
+    """
+    table = _document(project)
+    if compiled and project.metadata.backend != "setuptools.build_meta":
+        return False
     if project.metadata.backend not in _COPYING or "project" not in table:
         return False
     tool = table.get("tool", {})
@@ -152,11 +181,25 @@ def _copies(project: Project) -> bool:
         or "hooks" in _at(tool, "hatch", "build", "targets", "wheel")
         or "hooks" in _at(tool, "hatch", "metadata")
         or "build" in _at(tool, "poetry")
-        or "ext-modules" in _at(tool, "setuptools")
+        or ("ext-modules" in _at(tool, "setuptools") and not compiled)
         or "cmdclass" in _at(tool, "setuptools")
         or (project.root / "pdm_build.py").exists()
     )
     return not hooks
+
+
+def _document(project: Project) -> Mapping[str, Any]:
+    from bivy.app.table import read_document
+
+    path = project.root / "pyproject.toml"
+    return read_document(path).table if path.is_file() else {}
+
+
+def _compiled_from(project: Project) -> set[str]:
+    """Return the files that a project says it is compiled from: Cython compiles modules in Python, too."""
+    told = _at(_document(project), "tool", "setuptools").get("ext-modules")
+    tables = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    return {str(path) for table in tables for value in table.values() if isinstance(value, list) for path in value}
 
 
 def _at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
@@ -166,10 +209,11 @@ def _at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _with_current(project: Project, contents: Contents, wheel: Path, made: _Made, folder: Path) -> Path | None:
+def _with_current(project: Project, contents: Contents, made: _Made, folder: Path, more: Sequence[str]) -> Path | None:
     """Return a wheel with the modules as they are now; ``None`` where the backend has to be asked."""
-    if made.rest != _rest(project, contents, made.sources):
+    if made.rest != _rest(project, contents, made.sources, more):
         return None
+    wheel = folder / made.wheel
     key = _content(contents, made.sources)
     if key == made.content:
         return wheel
@@ -208,54 +252,3 @@ def _add(archive: zipfile.ZipFile, info: zipfile.ZipInfo, content: bytes) -> Non
     fresh = zipfile.ZipInfo(info.filename, _EPOCH)
     fresh.external_attr = info.external_attr
     archive.writestr(fresh, content)
-
-
-def _build(project: Project, folder: Path, cache: Path, progress: Progress) -> Path:
-    """Have the backend make a wheel, in a copy of the project, so that nothing is left behind in it."""
-    from uv import find_uv_bin
-
-    with under_way(progress, f"build a wheel of {project.name}"), scratch_folder(cache / "work", "wheel-") as scratch:
-        root = project.root
-        if not (root / ".git").exists() or not _asks_git(project):
-            root = scratch / "project"
-            _copy(project, root)
-        out = scratch / "out"
-        command = [find_uv_bin(), "build", "--wheel", "--no-python-downloads", "--python", sys.executable,
-                   "--color", "never", "--out-dir", str(out), str(root)]  # fmt: skip
-        try:
-            done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False)
-        except subprocess.TimeoutExpired:
-            raise BivyError(f"{project.name}: its build backend did not end within {_TIMEOUT:.0f} s") from None
-        found = sorted(out.glob("*.whl")) if out.is_dir() else []
-        if done.returncode or len(found) != 1:
-            said = done.stderr.decode("utf-8", "replace").strip().replace(str(root), str(project.root))
-            raise BivyError(
-                f"{project.name}: its build backend, {project.metadata.backend}, made no wheel of it:\n{said}",
-                hint=f"uv build --wheel {project.root} shows the same",
-            )
-        if not found[0].name.endswith("-none-any.whl"):
-            raise BivyError(
-                f"{project.name} has to be compiled: its wheel, {found[0].name}, is for this machine",
-                hint=f"uv build --sdist {project.root} makes a source archive, bivy wheel a wheel for musl of that; "
-                "and bivy app makes an image of a project that requires it",
-            )
-        place = folder / found[0].name
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        shutil.move(found[0], place)
-    return place
-
-
-def _asks_git(project: Project) -> bool:
-    return project.version == "0"
-
-
-def _copy(project: Project, root: Path) -> None:
-    for file in project.files:
-        place = root / file.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if file.kind is Kind.SYMLINK:
-            place.symlink_to(file.target)
-        else:
-            shutil.copyfile(project.root / file.path, place)
-            place.chmod(file.mode)

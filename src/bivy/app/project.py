@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from bivy.app.beside import included, line_of_include, meaningless, usual
 from bivy.app.files import find_file, find_files
 from bivy.app.imports import find_imports
 from bivy.app.metadata import Named, read_metadata
@@ -15,6 +17,7 @@ from bivy.app.table import OWN_FILE, Said, check_names, find_table, read_documen
 from bivy.app.values import HOME, Metadata, Project, ProjectKind
 from bivy.app.version import find_version
 from bivy.errors import BivyError, UsageError
+from bivy.musl.dependencies.workspace import find_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -156,6 +159,8 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         check_names(said, "groups", named.metadata.groups, "[dependency-groups]")
     check_names(said, "script", named.metadata.scripts, "[project.scripts]")
     found = find_files(root, said.options.exclude)
+    if unmet := meaningless(found.files, said.options.include):
+        raise said.refuse("include", f"no file of the project's is meant by {unmet!r}", unmet)
     version, note = _version(root, named, tool)
     project = Project(
         name=named.name or root.name or "app",
@@ -169,7 +174,7 @@ def _open_folder(folder: Path, told: Mapping[str, object]) -> Opened:
         dependencies=_dependencies(root, document),
         imports=find_imports(tool, named.metadata.backend, found.files),
         files=found.files,
-        notes=(*note, *_left_out(found.secrets), *_workspace(root)),
+        notes=(*note, *_left_out(found.secrets)),
     )
     return Opened(project, said, document)
 
@@ -208,15 +213,29 @@ def _assembled(opened: Opened, start: Start) -> Project:
     told = tuple(_spelled_port(each) for each in project.options.ports)
     extra = (start.imports,) if start.imports and start.imports not in project.imports else ()
     # A wheel holds neither the files beside the package nor modules that are imported from elsewhere.
-    in_place = extra or any(word.startswith(f"{HOME}/") for word in start.words)
+    beside = {f"{HOME}/{file.path}" for file in included(project.files, project.options.include)}
+    in_place = extra or any(word.startswith(f"{HOME}/") and word not in beside for word in start.words)
+    kind = ProjectKind.FOLDER if in_place and project.kind is ProjectKind.PACKAGE else project.kind
     return replace(
         project,
-        kind=ProjectKind.FOLDER if in_place and project.kind is ProjectKind.PACKAGE else project.kind,
+        kind=kind,
+        notes=(*project.notes, *_beside(project, kind)),
         start=start.words,
         why=start.why,
         ports=told or start.ports,
         imports=(*project.imports, *extra),
     )
+
+
+def _beside(project: Project, kind: ProjectKind) -> Iterator[str]:
+    """Say that files are not in the image that some program may look for there."""
+    found = usual(project.root, project.files) if kind is ProjectKind.PACKAGE and not project.options.include else ()
+    if found:
+        names = " and ".join(each[1:] for each in found)
+        yield (
+            f"of a project with a build backend its wheel is in the image, so {names} {'are' if found[1:] else 'is'} "
+            f"not; {line_of_include(found)} in [tool.bivy] adds {'them' if found[1:] else 'it'}"
+        )
 
 
 def _spelled_port(port: str | int) -> str:
@@ -232,17 +251,6 @@ def _left_out(secrets: tuple[str, ...]) -> Iterator[str]:
             f'exclude = ["!{secrets[0].rstrip("/")}"] in [tool.bivy] would bring '
             f"{'the first' if several else 'it'} back"
         )
-
-
-def _workspace(root: Path) -> Iterator[str]:
-    """Say that a workspace's lock is not looked at: it is for all its members, and lies above them."""
-    if (root / "uv.lock").is_file():
-        return
-    above = next((each for each in [*root.parents][:4] if (each / "uv.lock").is_file()), None)
-    if above and (above / "pyproject.toml").is_file():
-        tool = read_document(above / "pyproject.toml").table.get("tool", {})
-        if isinstance(tool, dict) and isinstance(uv := tool.get("uv"), dict) and "workspace" in uv:
-            yield f"{above / 'uv.lock'} is the lock of a workspace, and is not looked at"
 
 
 def _version(root: Path, named: Named, tool: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
@@ -315,6 +323,9 @@ def _dependencies(root: Path, document: Document | None) -> str:
     for name in ("uv.lock", "pylock.toml"):
         if (root / name).is_file():
             return name
+    workspace = find_workspace(root) if document else None
+    if workspace and (workspace.root / "uv.lock").is_file():
+        return os.path.relpath(workspace.root / "uv.lock", root)
     required = (root / "requirements.txt").is_file()
     if document:
         table = document.table.get("project", {})

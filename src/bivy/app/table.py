@@ -64,7 +64,8 @@ class Said:
 
     def refuse(self, key: str, message: str, value: str = "", hint: str | None = None) -> UsageError:
         """Return the fault of an option, with the place where it was said."""
-        if key in self.told or self.document is None:
+        told, key = key in self.told, key.replace("_", "-")
+        if told or self.document is None:
             return UsageError(f"{key}, on the command line: {message}", hint=hint)
         return self.document.refuse(f"{self.at}.{key}" if self.at else key, f"{key}: {message}", value, hint)
 
@@ -151,7 +152,7 @@ def read_options(document: Document | None, at: str, told: Mapping[str, object])
     if document:
         written = convert(document.path, document.text, table, AppOptions, at, f"[{at}]" if at else "the file")
     try:
-        spoken = msgspec.convert(dict(told), AppOptions)
+        spoken = msgspec.convert({name.replace("_", "-"): value for name, value in told.items()}, AppOptions)
     except msgspec.ValidationError as fault:
         raise UsageError(f"on the command line: {fault}") from None
     changes: dict[str, Any] = {name: getattr(spoken, name) for name in told}
@@ -249,6 +250,7 @@ _CHECKS: Final[dict[str, Callable[[str], str]]] = {
     "python": _has_form(r"3\.\d{1,2}", "a minor version of Python, such as 3.14"),
     "architectures": _architecture,
     "packages": _package,
+    "build_packages": _package,
     "module": _has_form(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*", "a module, such as shop.worker"),
     "entrypoint": _has_form(r"[^\0]*", "a word of a command"),
     "command": _has_form(r"[^\0]*", "a word of a command"),
@@ -260,5 +262,6 @@ _CHECKS: Final[dict[str, Callable[[str], str]]] = {
     "ports": _port,
     "volumes": _FOLDER,
     "labels": _has_form(r"[^\s=\0]+", "the name of a label"),
+    "include": _pattern,
     "exclude": _pattern,
 }

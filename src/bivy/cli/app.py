@@ -36,6 +36,7 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Call
 @click.option("--python", metavar="VERSION", help="The Python of the base, where none is named: 3.14.")
 @_several("architectures", ("--platform", "--arch"), "ARCH", "What it is for: linux/arm64; may be given several times.")
 @_several("packages", ("--package",), "PACKAGE", "Add a package of Alpine's.")
+@_several("build_packages", ("--build-package",), "PACKAGE", "Compile the project with a package of Alpine's.")
 @_several("extras", ("--extra",), "NAME", "Install an extra of the project's.")
 @_several("groups", ("--group",), "NAME", "Install a dependency group of the project's.")
 @click.option("--script", metavar="NAME", help="Start this script of the project's.")
@@ -50,6 +51,7 @@ def _several(name: str, flags: tuple[str, ...], metavar: str, text: str) -> Call
 @_several("ports", ("--port", "-p"), "PORT", "A port that it listens on: 8000, 53/udp.")
 @_several("volumes", ("--volume",), "DIR", "A folder whose content outlives a container.")
 @_several("labels", ("--label",), "NAME=VALUE", "Set a label.")
+@_several("include", ("--include",), "PATTERN", "Add files beside the wheel of a project that has a build backend.")
 @_several("exclude", ("--exclude",), "PATTERN", "Leave files out, as .gitignore does.")
 @click.option("--compression", type=click.Choice(["gzip", "zstd"]), default="gzip", show_default=True,
               help="How layers are compressed.")  # fmt: skip

@@ -101,12 +101,13 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Compile REQUIREMENTs (cffi, psycopg2==2.9.10, a source archive) into wheels for musl.
+    """Compile REQUIREMENTs (cffi, psycopg2==2.9.10, a source archive, a project's folder) into wheels for musl.
 
     Each is built by its own build backend under the base image's Python, in a sandbox, with bivy's compiler. No
     compiler and no header gets into an image. The wheels are kept in bivy's cache, where bivy check and bivy app find
     them.
     """
+    from bivy.app.library import with_folders
     from bivy.compose.default import build_default, default_reference
     from bivy.files import cache_folder
     from bivy.musl.target import make_targets
@@ -131,8 +132,9 @@ def command(
         if not base:
             build_default(target.python, target.arch, cache=cache, output=layout, jobs=jobs, progress=progress)
         image = stack.enter_context(opened(reference, layout=layout, platform=target.arch.platform, cache=cache))
+        asked = stack.enter_context(with_folders(requirements, cache))
         built = build_wheels(
-            requirements, target=target, base=image, cache=cache, progress=progress, packages=packages, output=output,
+            asked, target=target, base=image, cache=cache, progress=progress, packages=packages, output=output,
             deep=deep, settings=settings,
         )  # fmt: skip
     _show(built, as_json=as_json, verbose=verbose)

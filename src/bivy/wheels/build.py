@@ -16,7 +16,7 @@ from bivy.arch import build_machine
 from bivy.build.toolchain import find_compiler
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
-from bivy.files import locked, scratch_folder, sha256_of, sweep, write_whole
+from bivy.files import locked, remove_folder, scratch_folder, sha256_of, sweep, write_whole
 from bivy.musl.archives.sdist import read_sdist
 from bivy.musl.dependencies import Terms
 from bivy.musl.dependencies.known import Known, known_distributions
@@ -47,7 +47,11 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "wheels"
 """The folder below the cache's with what was compiled; it serves as ``--find-links``."""
+APART: Final = "apart"
+"""The folder with what was compiled of folders and repositories: by their names, anything else may be meant."""
 _RECEIPTS: Final = ".made"
+_REMEMBERED: Final = 6
+"""As many wheels of one folder are kept: each change of it leaves one behind."""
 _GENERATION: Final = 1
 """Goes up when the code of this room makes other bytes of the same source."""
 _DEEPEST: Final = 4
@@ -296,11 +300,20 @@ class _Yard:
             refuse_language(candidate, told, lambda: newest_wheel(candidate, self.terms))
             log = self._log(candidate, key)
             with explained(candidate, log, self.target, packages):
-                made = self._compile(source, scratch, packages, log, (*path, candidate.name))
+                made = self._compile(candidate, source, scratch, packages, log, path, key)
             if told.languages and not made.compiled:
                 made = msgspec.structs.replace(made, notes=(*made.notes, *told_in(candidate, log, self.target)))
-            write_whole(self.cache / FOLDER / _RECEIPTS / f"{key}.json", msgspec.json.encode(made))
-        return self._built(candidate, State.COMPILED, made, log)
+            write_whole(self._receipt(candidate, key), msgspec.json.encode(made))
+            if candidate.apart:
+                _forget(self.cache / APART / candidate.apart, key)
+        return self._built(candidate, State.COMPILED, made, self._place(candidate, key), log)
+
+    def _place(self, candidate: Candidate, key: str) -> Path:
+        """Return the folder that a wheel is kept in."""
+        return self.cache / APART / candidate.apart / key[:32] if candidate.apart else self.cache / FOLDER
+
+    def _receipt(self, candidate: Candidate, key: str) -> Path:
+        return self._place(candidate, key) / ("made.json" if candidate.apart else f"{_RECEIPTS}/{key}.json")
 
     def _packages(self, candidate: Candidate) -> tuple[str, ...]:
         """Return the Alpine packages that a build is given: those that are named, and those that bivy knows of."""
@@ -319,43 +332,52 @@ class _Yard:
             (str(source_date_epoch()),),
             sorted(packages), sorted(settings.build_requires),
             [f"{key}={value}" for key, value in sorted(settings.config.items())],
-            [f"{key}={value}" for key, value in sorted(settings.environment.items())],
+            [f"{key}={value}" for key, value in sorted(self._variables(candidate).items())],
             sorted(self.base.libraries),
         )  # fmt: skip
         return hashlib.sha256(msgspec.json.encode(groups)).hexdigest()
 
+    def _variables(self, candidate: Candidate) -> dict[str, str]:
+        return {**dict(candidate.variables), **self.settings.environment}
+
     def _log(self, candidate: Candidate, key: str) -> Path:
-        log = self.cache / "logs" / f"wheel-{candidate.name}-{candidate.version}-{self.target.arch.name}-{key[:8]}.log"
+        named = f"{candidate.name}-{candidate.version or '0'}"
+        log = self.cache / "logs" / f"wheel-{named}-{self.target.arch.name}-{key[:8]}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         return log
 
     def _kept(self, candidate: Candidate, key: str) -> Built | None:
-        folder = self.cache / FOLDER
+        folder = self._place(candidate, key)
         try:
-            made = msgspec.json.decode((folder / _RECEIPTS / f"{key}.json").read_bytes(), type=_Made)
+            made = msgspec.json.decode(self._receipt(candidate, key).read_bytes(), type=_Made)
             if sha256_of(folder / made.file) != made.sha256:
                 return None
         except (OSError, msgspec.MsgspecError):
             return None
-        return self._built(candidate, State.KEPT, made)
+        return self._built(candidate, State.KEPT, made, folder)
 
-    def _built(self, candidate: Candidate, state: State, made: _Made, log: Path | None = None) -> Built:
+    def _built(self, candidate: Candidate, state: State, made: _Made, folder: Path, log: Path | None = None) -> Built:
+        version = candidate.version or made.file.split("-")[1]
         return Built(
-            candidate.name, candidate.version, state, made.file, self.cache / FOLDER / made.file, made.sha256,
+            candidate.name, version, state, made.file, folder / made.file, made.sha256,
             made.built_with, made.packages, made.bundled, made.linked, made.imported, made.notes, log=log,
         )  # fmt: skip
 
-    def _compile(self, source: Path, scratch: Path, packages: Sequence[str], log: Path, path: tuple[str, ...]) -> _Made:
+    def _compile(
+        self, candidate: Candidate, source: Path, scratch: Path, packages: Sequence[str], log: Path,
+        path: tuple[str, ...], key: str,
+    ) -> _Made:  # fmt: skip
+        path = (*path, candidate.name)
         with log.open("wb") as file:
             added = self._added(packages, scratch / "packages", path[-1])
             upper = scratch / "packages" if added else None
             unpack(source, scratch / "src")
-            wheel, had = self._build(scratch, upper, file, path)
+            wheel, had = self._build(scratch, upper, file, path, self._variables(candidate))
         finished = repair(
             wheel, target=self.target, base=self.base.libraries, upper=upper, added=added, epoch=source_date_epoch(),
             scratch=scratch,
         )  # fmt: skip
-        return self._finish(finished, scratch, had, added)
+        return self._finish(finished, scratch, had, added, self._place(candidate, key))
 
     def _added(self, packages: Sequence[str], folder: Path, name: str) -> tuple[Added, ...]:
         """Unpack the packages that a build is given; where it does without those that nobody named, these alone."""
@@ -375,7 +397,7 @@ class _Yard:
             return add(self.packages)
 
     def _build(
-        self, scratch: Path, upper: Path | None, log: IO[bytes], path: tuple[str, ...]
+        self, scratch: Path, upper: Path | None, log: IO[bytes], path: tuple[str, ...], variables: Mapping[str, str]
     ) -> tuple[Path, tuple[str, ...]]:
         settings = self.settings
         runtime = compiled_runtime(self.base, self.toolchain, self.cache)
@@ -391,16 +413,26 @@ class _Yard:
         def fetch(requires: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
             return fetch_requires(requires, self.terms, scratch / "requires", compiled=compiled, progress=self.progress)
 
-        return build_project(shop, Order(settings.build_requires, settings.config, settings.environment), fetch, log)
+        return build_project(shop, Order(settings.build_requires, settings.config, variables), fetch, log)
 
-    def _finish(self, finished: Repaired, scratch: Path, had: tuple[str, ...], added: Sequence[Added]) -> _Made:
+    def _finish(
+        self, finished: Repaired, scratch: Path, had: tuple[str, ...], added: Sequence[Added], folder: Path
+    ) -> _Made:
         """Try a wheel, and keep it."""
         ready = scratch / "ready" / finished.name
         write_whole(ready, finished.content)
         tried = try_wheel(ready, finished.libraries, scratch, self.base)
-        write_whole(self.cache / FOLDER / finished.name, finished.content)
+        write_whole(folder / finished.name, finished.content)
         return _Made(
             finished.name, hashlib.sha256(finished.content).hexdigest(), bool(finished.libraries), had,
             tuple(map(str, added)), finished.bundled, finished.linked, tried.imported,
             (*finished.notes, *tried.notes),
         )  # fmt: skip
+
+
+def _forget(folder: Path, key: str) -> None:
+    """Remove the oldest wheels of a folder's."""
+    kept = sorted(folder.glob("*/made.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for receipt in kept[_REMEMBERED:]:
+        if receipt.parent.name != key[:32]:
+            remove_folder(receipt.parent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bivy.build.workshop import tail
 from bivy.errors import BivyError
@@ -23,7 +23,26 @@ if TYPE_CHECKING:
     from bivy.wheels.explain import Fault
     from bivy.wheels.find import Candidate
 
-_RUST = ("maturin", "setuptools_rust", "setuptools-rust", "maturin-pep517")
+
+class NotCompiledError(BivyError):
+    """A build failed, and its log tells what it lacked.
+
+    Attributes:
+        packages: The Alpine packages that would help.
+        requires: What the build could require that would help.
+        rest: What else there is to say: the hint without the command that names these.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str, packages: Sequence[str], requires: Sequence[str], rest: Sequence[str]
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.packages = tuple(packages)
+        self.requires = tuple(requires)
+        self.rest = tuple(rest)
+
+
+_RUST: Final = ("maturin", "setuptools_rust", "setuptools-rust", "maturin-pep517")
 
 
 def refuse_language(candidate: Candidate, told: Sdist, newest_wheel: Callable[[], str]) -> None:
@@ -46,6 +65,9 @@ def refuse_language(candidate: Candidate, told: Sdist, newest_wheel: Callable[[]
     )
     if not language:
         return
+    if candidate.apart:
+        hint = "compile it for musl elsewhere: for Rust, maturin build --zig --target x86_64-unknown-linux-musl does so"
+        raise BivyError(f"{candidate} was not compiled: {other_language(language)}", hint=hint)
     newest = newest_wheel()
     hint = f"{candidate.name}=={newest} has a wheel for musl" if newest else "no version of it has a wheel for musl"
     raise BivyError(f"{candidate} was not compiled: {other_language(language)}", hint=hint)
@@ -84,19 +106,19 @@ def _failed(candidate: Candidate, found: Sequence[Fault], log: Path, status: int
             f"{candidate} was not compiled: its build ended with {status}\n{tail(log)}", hint=f"the whole log is {log}"
         )
     lines = "".join(f"\n  {each.what}" for each in found)
-    advice = []
+    again = []
     packages = [name for each in found for name in each.packages]
     requires = [name for each in found for name in each.requires]
     if packages or requires:
         words = ["bivy", "wheel", candidate.asked]
         words += [word for name in dict.fromkeys([*given, *packages]) for word in ("--with", name)]
         words += [word for name in dict.fromkeys(requires) for word in ("--build-requires", name)]
-        advice.append(f"try again with what is missing: {shlex.join(words)}")
-    advice += [each.advice for each in found if each.advice]
-    return BivyError(
-        f"{candidate} was not compiled:{lines}",
-        hint="\n      ".join([*dict.fromkeys(advice), f"the whole log is {log}"]),
-    )
+        again.append(f"try again with what is missing: {shlex.join(words)}")
+    rest = [*dict.fromkeys(each.advice for each in found if each.advice), f"the whole log is {log}"]
+    return NotCompiledError(
+        f"{candidate} was not compiled:{lines}", hint="\n      ".join([*again, *rest]),
+        packages=[*dict.fromkeys(packages)], requires=[*dict.fromkeys(requires)], rest=rest,
+    )  # fmt: skip
 
 
 def told_in(candidate: Candidate, log: Path, target: Target) -> tuple[str, ...]:

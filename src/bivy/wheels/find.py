@@ -40,6 +40,9 @@ class Candidate:
         wheel: The wheel that an installer takes, ``None`` where none fits.
         files: All its files.
         path: The path that it was named by, empty where it was named by a requirement.
+        apart: What its wheels are kept under, apart from those that are found by name, since no index has its source: a
+            folder's, a repository's; empty for others.
+        variables: Variables for its build, each with its value.
     """
 
     name: str
@@ -48,6 +51,8 @@ class Candidate:
     wheel: File | None = None
     files: tuple[File, ...] = ()
     path: str = ""
+    apart: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def asked(self) -> str:
@@ -55,7 +60,7 @@ class Candidate:
         return self.path or f"{self.name}=={self.version}"
 
     def __str__(self) -> str:
-        return f"{self.name} {self.version}"
+        return f"{self.name} {self.version}".rstrip()
 
 
 def find(requirements: Sequence[str], terms: Terms, *, deep: bool) -> tuple[Candidate, ...]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ask_requirements,
         ask_requirements_file,
         ask_requires_dist,
+        ask_script,
         read_lock,
     )
     from bivy.musl.dependencies.check import check_distributions
@@ -28,6 +29,7 @@ __all__ = [
     "ask_requirements",
     "ask_requirements_file",
     "ask_requires_dist",
+    "ask_script",
     "check_distributions",
     "read_lock",
 ]

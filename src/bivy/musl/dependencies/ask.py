@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
+import os
 import tomllib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bivy.errors import BivyError
@@ -17,15 +18,29 @@ from bivy.musl.dependencies.resolve import Resolution, resolve
 from bivy.musl.dependencies.settings import default_index, read_settings
 from bivy.musl.dependencies.sources import foresee, metadata_reader
 from bivy.musl.dependencies.uvlock import PLAIN, Wanted, read_uv_lock
+from bivy.musl.dependencies.workspace import find_workspace
 from bivy.musl.report import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from bivy.musl.dependencies.resolve import Metadata
     from bivy.musl.target import Target
 
 _TIMEOUT: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How folders and repositories are looked into.
+
+    Attributes:
+        name: Returns the requirement (PEP 508) that a place is which is named without a name, relative to a folder.
+        read: Returns what a folder or commit of a name, at an address, says of itself when it is built.
+    """
+
+    name: Callable[[str, Path], str]
+    read: Callable[[str, str], Metadata]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,7 @@ class Terms:
         wanted: Which extras and groups of a project or lock are installed.
         timeout: Seconds for the resolver.
         index: The package index that is asked in the place of the one that uv or pip is set up with; empty for that.
+        places: How folders and repositories are looked into; ``None`` where they are not.
     """
 
     targets: tuple[Target, ...]
@@ -49,6 +65,7 @@ class Terms:
     wanted: Wanted = PLAIN
     timeout: float = _TIMEOUT
     index: str = ""
+    places: Places | None = None
 
 
 def ask_requirements(requirements: Sequence[str], terms: Terms) -> Resolution:
@@ -58,6 +75,23 @@ def ask_requirements(requirements: Sequence[str], terms: Terms) -> Resolution:
         BivyError: uv cannot be run.
     """
     return _ask(Question(tuple(requirements)), terms)
+
+
+def ask_script(requirements: Sequence[str], settings: Mapping[str, Any], folder: Path, terms: Terms) -> Resolution:
+    """Resolve what a script requires.
+
+    Args:
+        requirements: Its requirements (PEP 508).
+        settings: What it says to uv (``[tool.uv]``).
+        folder: The folder that it is in.
+        terms: On what terms.
+
+    Raises:
+        BivyError: uv cannot be run.
+    """
+    sources = settings.get("sources", {})
+    places = tuple(_from_sources(requirements, sources if isinstance(sources, dict) else {}, folder, strict=True))
+    return _ask(Question(places, settings=_only_indexes(settings), folder=folder), terms)
 
 
 def ask_requires_dist(requires: Sequence[str], extras: Sequence[str], terms: Terms) -> Resolution:
@@ -98,7 +132,7 @@ def ask_requirements_file(path: Path, terms: Terms) -> Resolution:
     Raises:
         BivyError: The file cannot be read, or uv cannot be run.
     """
-    question, problems = read_requirements(path)
+    question, problems = read_requirements(path, terms.places.name if terms.places else None)
     asked = _ask(question, terms)
     return replace(asked, problems=(*problems, *asked.problems))
 
@@ -174,8 +208,10 @@ def _ask_pyproject(path: Path, terms: Terms) -> Resolution | None:
         requirements = [*map(str, project.get("dependencies", ())), *_extras(project, terms.wanted)]
         requirements += _groups(table, terms.wanted)
         settings: Mapping[str, Any] = table.get("tool", {}).get("uv", {})
+        sources = _sources(settings, path.parent)
+        plain = _without_own_extras(requirements, project, terms.wanted)
         question = Question(
-            tuple(_from_sources(_without_own_extras(requirements, project, terms.wanted), settings, path.parent)),
+            tuple(_from_sources(plain, sources, path.parent, strict=terms.places is not None)),
             settings=_only_indexes({**settings, **read_settings(path.parent / "uv.toml")}),
             folder=path.parent,
         )
@@ -239,28 +275,67 @@ def _without_own_extras(requirements: Sequence[str], project: Mapping[str, Any],
         pending += _extras(project, Wanted(extras=new))
 
 
-def _from_sources(requirements: Iterable[str], settings: Mapping[str, Any], folder: Path) -> Iterator[str]:
-    """Say of requirements that uv's settings give a place of their own (``[tool.uv.sources]``) that they have it."""
-    places = {
-        normalised(name): place
-        for name, source in settings.get("sources", {}).items()
-        if (place := _place(source, folder))
+def _sources(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return where a project takes what from that no index has: as it says, or the root of its workspace."""
+    own = settings.get("sources", {})
+    workspace = find_workspace(folder)
+    if not workspace or workspace.root == folder.resolve():
+        return dict(own)
+    above = {
+        name: [{**each, "path": str(workspace.root / each["path"])} if "path" in each else each for each in _each(told)]
+        for name, told in workspace.sources.items()
     }
+    return {**above, **own}
+
+
+def _each(source: object) -> list[dict[str, Any]]:
+    return [each for each in (source if isinstance(source, list) else [source]) if isinstance(each, dict)]
+
+
+def _from_sources(
+    requirements: Iterable[str], sources: Mapping[str, Any], folder: Path, *, strict: bool
+) -> Iterator[str]:
+    """Say of requirements that uv's settings give a place of their own (``[tool.uv.sources]``) that they have it."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    told = {normalised(name): _each(source) for name, source in sources.items()}
     for text in requirements:
-        found = re.match(r"\s*([A-Za-z0-9][\w.-]*)[^;]*(;.*)?", text)
-        place = places.get(normalised(found[1]), "") if found else ""
-        yield f"{found[1]} @ {place} {found[2] or ''}".strip() if found and place else text
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            yield text
+            continue
+        placed = [(each, place) for each in told.get(normalised(requirement.name), ())
+                  if (place := _place(requirement.name, each, folder, strict=strict))]  # fmt: skip
+        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+        for each, place in placed:
+            markers = [f"({marker})" for marker in (requirement.marker, each.get("marker")) if marker]
+            condition = f" ; {' and '.join(markers)}" if markers else ""
+            yield f"{requirement.name}{extras} @ {place}{condition}"
+        if not placed:
+            yield text
 
 
-def _place(source: object, folder: Path) -> str:
-    """Return where a source is that is no index; an empty string for one that is, or that depends on a marker."""
-    if not isinstance(source, dict):
-        return ""
+def _place(name: str, source: Mapping[str, Any], folder: Path, *, strict: bool) -> str:
+    """Return where a source is that is no index; an empty string for one that is."""
     if "git" in source:
-        return f"git+{source['git']}"
+        revision = next((f"@{source[key]}" for key in ("rev", "tag", "branch") if key in source), "")
+        inside = f"#subdirectory={source['subdirectory']}" if "subdirectory" in source else ""
+        return f"git+{str(source['git']).removeprefix('git+')}{revision}{inside}"
     if source.get("workspace"):
-        return (folder / ".").absolute().as_uri()
-    return (folder / source["path"]).absolute().as_uri() if "path" in source else str(source.get("url", ""))
+        workspace = find_workspace(folder)
+        member = workspace.members.get(normalised(name)) if workspace else None
+        if member is None and not strict:
+            return folder.absolute().as_uri()
+        if member is None:
+            raise BivyError(
+                f"{folder} takes {name} from its workspace, which has no such member",
+                hint="is it among the members in [tool.uv.workspace]?",
+            )
+        return member.as_uri()
+    if "path" in source:
+        return Path(os.path.normpath(folder.absolute() / source["path"])).as_uri()
+    return str(source.get("url", ""))
 
 
 def _only_indexes(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -284,11 +359,13 @@ def _ask(question: Question, terms: Terms) -> Resolution:
         pythons=tuple(dict.fromkeys(target.python for target in terms.targets)),
         options=(*question.options, *index_told, *links),
         offline=terms.offline,
+        looking=terms.places is not None,
     )
     index = Index(terms.cache / "check", offline=terms.offline, options=question.options)
     try:
         reader = metadata_reader(index, default_index(question.options))
         foreseen = [*foresee(question.requirements, index, default_index(question.options))]
-        return resolve(question, terms.cache, reader, terms.timeout, foreseen)
+        read_place = terms.places.read if terms.places else None
+        return resolve(question, terms.cache, reader, terms.timeout, foreseen, read_place)
     finally:
         index.close()

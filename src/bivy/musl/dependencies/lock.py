@@ -79,6 +79,23 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Repository:
+    """A commit in a repository of git's.
+
+    Attributes:
+        address: Where the repository is, as git takes it.
+        commit: The commit, in hexadecimal.
+        revision: What it was named by: a branch, a tag, a commit; empty for the repository's default.
+        subdirectory: The folder in it that the project is in; empty for the top.
+    """
+
+    address: str
+    commit: str
+    revision: str = ""
+    subdirectory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Locked:
     """One distribution in one version.
 
@@ -92,6 +109,11 @@ class Locked:
         extras: What its extras require besides.
         groups: What its dependency groups require (PEP 735).
         markers: When it is part of the lock: one of these has to be true; empty for always.
+        folder: The folder that it is in, absolute; ``None`` where it is in none.
+        virtual: Whether nothing but what it requires is installed.
+        repository: The commit that it comes from; ``None`` where it comes from none.
+        subdirectory: The folder in its archive that the project is in; empty for the top.
+        requires_dist: What it required when it was locked, as the lock tells; ``None`` where it does not.
     """
 
     name: str
@@ -103,6 +125,30 @@ class Locked:
     extras: Mapping[str, tuple[Edge, ...]] = field(default_factory=lambda: MappingProxyType({}))
     groups: Mapping[str, tuple[Edge, ...]] = field(default_factory=lambda: MappingProxyType({}))
     markers: tuple[str, ...] = ()
+    folder: Path | None = None
+    virtual: bool = False
+    repository: Repository | None = None
+    subdirectory: str = ""
+    requires_dist: tuple[Stated, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A requirement as a project stated it when it was locked.
+
+    Attributes:
+        name: Its normalised name.
+        extras: The extras asked for, normalised.
+        specifier: Which versions (PEP 440); empty for all, and where it comes from no index.
+        of: What of the project has it: ``extra fast``, ``group dev``; empty for the project itself.
+        elsewhere: Whether it comes from no index.
+    """
+
+    name: str
+    extras: tuple[str, ...] = ()
+    specifier: str = ""
+    of: str = ""
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +164,7 @@ class Question:
         settings: The ``[tool.uv]`` table of the person's project, as far as it concerns the resolution.
         folder: What relative paths are relative to.
         offline: Whether nothing may be fetched.
+        looking: Whether folders and repositories are looked into.
     """
 
     requirements: tuple[str, ...]
@@ -128,6 +175,7 @@ class Question:
     settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     folder: Path = field(default_factory=Path)
     offline: bool = False
+    looking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +189,7 @@ class Lock:
         extras: The extras asked for, as markers in the lock name them: by name (PEP 751), or as uv writes them.
         groups: The dependency groups asked for, by name (PEP 751).
         asked: The normalised names of what was asked for by name; ``None`` for what `roots` names.
+        requires_python: Which versions of Python it is for (PEP 440); empty for all.
     """
 
     packages: tuple[Locked, ...]
@@ -149,6 +198,7 @@ class Lock:
     extras: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     asked: frozenset[str] | None = None
+    requires_python: str = ""
 
 
 @dataclass(frozen=True, slots=True)

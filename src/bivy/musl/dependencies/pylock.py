@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bivy.errors import BivyError
-from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin
+from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, Repository
 from bivy.musl.dependencies.uvlock import HERE, PLAIN, Wanted, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from packaging.pylock import Package, PackageSdist, PackageWheel
 
@@ -95,7 +96,25 @@ def _package(package: Package, folder: Path) -> Locked:
         tuple(files),
         tuple(_edges(package.dependencies or ())),
         markers=(str(package.marker),) if package.marker else (),
+        folder=_folder(package, folder),
+        repository=_repository(package, folder),
+        subdirectory=(package.archive.subdirectory or "") if package.archive else "",
     )
+
+
+def _folder(package: Package, folder: Path) -> Path | None:
+    told = package.directory
+    return Path(os.path.normpath(folder / told.path / (told.subdirectory or ""))) if told else None
+
+
+def _repository(package: Package, folder: Path) -> Repository | None:
+    told = package.vcs
+    if not told:
+        return None
+    if told.type != "git":
+        raise BivyError(f"{package.name} comes from a repository of {told.type}, and bivy takes git's alone")
+    address = told.url or (folder / (told.path or "")).absolute().as_uri()
+    return Repository(address, told.commit_id, told.requested_revision or "", told.subdirectory or "")
 
 
 def _origin(package: Package) -> tuple[Origin, str]:

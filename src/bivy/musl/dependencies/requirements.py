@@ -14,7 +14,7 @@ from bivy.musl.dependencies.lock import Question
 from bivy.musl.report import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _DEPTH: Final = 20
@@ -38,10 +38,18 @@ class _Reading:
     settings: dict[str, object] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     read: set[tuple[Path, bool]] = field(default_factory=set)
+    naming: Callable[[str, Path], str] | None = None
 
 
-def read_requirements(path: Path) -> tuple[Question, tuple[Problem, ...]]:
+def read_requirements(
+    path: Path, naming: Callable[[str, Path], str] | None = None
+) -> tuple[Question, tuple[Problem, ...]]:
     """Read a requirements file, and those that it names.
+
+    Args:
+        path: The file.
+        naming: Returns the requirement (PEP 508) that a place is which is named without a name (``./lib[fast]``,
+            ``git+https://…``), relative to a folder; ``None`` where such lines become problems.
 
     Returns:
         The question, and the lines that could not be read.
@@ -49,7 +57,7 @@ def read_requirements(path: Path) -> tuple[Question, tuple[Problem, ...]]:
     Raises:
         BivyError: The file itself cannot be read.
     """
-    reading = _Reading()
+    reading = _Reading(naming=naming)
     _read(path, reading, constraint=False, depth=0)
     question = Question(
         tuple(reading.requirements),
@@ -105,7 +113,10 @@ def _take(line: str, folder: Path, reading: _Reading, where: str, *, constraint:
         _take_option(line, folder, reading, constraint=constraint, depth=depth)
         return
     text = re.split(r"\s+--?[a-z]", line, maxsplit=1)[0].strip()  # --hash and what else belongs to one requirement
-    if _is_place(text):
+    if _is_place(text) and reading.naming and not constraint:
+        place, semicolon, marker = text.partition(" ;")
+        text = f"{reading.naming(place.strip(), folder)}{' ;' if semicolon else ''}{marker}"
+    elif _is_place(text):
         raise BivyError(f"{text} is a file or folder", hint=f"ask about it by itself: bivy check {text}")
     _check(text)
     (reading.constraints if constraint else reading.requirements).append(text)
@@ -113,7 +124,8 @@ def _take(line: str, folder: Path, reading: _Reading, where: str, *, constraint:
 
 
 def _is_place(text: str) -> bool:
-    return (
+    """Tell whether a line is a path or an address without a name before it."""
+    return " @ " not in text and (
         text.startswith((".", "/", "~")) or "://" in text.split(" ", 1)[0] or text.endswith((".whl", ".tar.gz", ".zip"))
     )
 
@@ -156,6 +168,8 @@ def _take_option(line: str, folder: Path, reading: _Reading, *, constraint: bool
         reading.options.append("--no-index")
     elif name == "--pre":
         reading.settings["prerelease"] = "allow"
+    elif name == "--editable" and reading.naming:
+        reading.requirements.append(reading.naming(value, folder))
     elif name == "--editable":
         raise BivyError(f"{value} is a folder", hint=f"ask about it by itself: bivy check {value}")
     elif name not in _WITHOUT_EFFECT:

@@ -101,6 +101,7 @@ def resolve(
     read_metadata: Callable[[str, str], Metadata] | None = None,
     timeout: float = _TIMEOUT,
     foreseen: Iterable[Metadata] = (),
+    read_place: Callable[[str, str], Metadata] | None = None,
 ) -> Resolution:
     """Ask uv which versions an installer takes.
 
@@ -113,16 +114,18 @@ def resolve(
         read_metadata: Tells what the source archive of a name and version requires.
         timeout: Seconds for everything.
         foreseen: What is known of source archives already, so that uv need not fetch them.
+        read_place: Tells what the folder or commit of a name at an address requires; asked where it does not say so
+            without being built.
 
     Raises:
         BivyError: uv cannot be run.
     """
-    asking = _Asking(question, cache, read_metadata, timeout)
+    asking = _Asking(question, cache, read_metadata, timeout, read_place)
     asking.metadata.update(((each.name, each.version), each) for each in foreseen)
     for _ in range(_ROUNDS):
         text = asking.ask()
         if text is not None:
-            lock = parse_uv_lock(text, "what uv answered")
+            lock = parse_uv_lock(text, "what uv answered", at=asking.folder)
             return asking.resolution(_without_root(lock, question))
         if asking.done:
             break
@@ -145,8 +148,9 @@ class _Asking:
     """One question, with what had to be left out or added so that uv could answer."""
 
     def __init__(
-        self, question: Question, cache: Path, read_metadata: Callable[[str, str], Metadata] | None, timeout: float
-    ) -> None:
+        self, question: Question, cache: Path, read_metadata: Callable[[str, str], Metadata] | None, timeout: float,
+        read_place: Callable[[str, str], Metadata] | None = None,
+    ) -> None:  # fmt: skip
         import time
 
         self.question = question
@@ -157,8 +161,11 @@ class _Asking:
         self._refusals = 0
         self.metadata: dict[tuple[str, str], Metadata] = {}
         self.done = False
+        self.folder = Path()
         self._cache = cache
         self._read_metadata = read_metadata
+        self._read_place = read_place
+        self._places: set[str] = set()
         self._deadline = time.monotonic() + timeout
         self._drop_what_is_none()
 
@@ -172,7 +179,7 @@ class _Asking:
         for text in self.question.requirements:
             try:
                 requirement = Requirement(text)
-                if requirement.url and not _is_file(requirement.url):
+                if requirement.url and not _is_file(requirement.url) and not self.question.looking:
                     self.requirements.remove(text)
                     name = normalised(requirement.name)
                     place = "a git repository" if requirement.url.startswith("git+") else "a folder or repository"
@@ -188,7 +195,7 @@ class _Asking:
     def ask(self) -> str | None:
         """Return the text of uv's lock; or ``None``, having left out or added what its refusal is about."""
         with tempfile.TemporaryDirectory(prefix="bivy-") as name:
-            folder = Path(name)
+            self.folder = folder = Path(name)
             (folder / "pyproject.toml").write_text(self._project(), "utf-8")
             refusal = self._run(folder)
             if refusal is None:
@@ -277,7 +284,7 @@ class _Asking:
         if self.done:
             return
         text = " ".join(refusal.split())
-        for reading in (self._not_built, self._not_fetched, self._not_found, self._not_satisfied):
+        for reading in (self._not_built, self._not_told, self._not_fetched, self._not_found, self._not_satisfied):
             if reading(text):
                 return
         self.done = True
@@ -298,6 +305,16 @@ class _Asking:
             self.metadata[name, version] = self._read_metadata(name, version)
         else:
             self.metadata[name, version] = Metadata(name, version, unread="it says so only when it is built")
+        return True
+
+    def _not_told(self, text: str) -> bool:
+        """Tell uv what a folder or commit requires that says so only when it is built."""
+        found = re.search(r"Failed to build `([\w.-]+) @ ([^`]+)`", text)
+        if not found or not self._read_place or found[2] in self._places:
+            return False
+        self._places.add(found[2])
+        told = self._read_place(normalised(found[1]), found[2])
+        self.metadata[told.name, told.version] = told
         return True
 
     def _not_fetched(self, text: str) -> bool:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from bivy.errors import BivyError
 from bivy.musl.archives.standards import normalised
-from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, check_markers
+from bivy.musl.dependencies.lock import Edge, File, Lock, Locked, Origin, Repository, Stated, check_markers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _VERSION: Final = 1
 _SHAPE_HINT: Final = "write it again with `uv lock`"
+_IN_FOLDERS: Final = dict.fromkeys(("directory", "editable", "virtual"), Origin.FOLDER)
+_OF_UV: Final = frozenset({"rev", "tag", "branch", "subdirectory", "lfs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,13 @@ class Wanted:
         extras: Its extras.
         groups: Its dependency groups.
         every: Whether that is all of both.
+        project: The normalised name of the one that is meant, where a lock is for several; empty for all of them.
     """
 
     extras: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     every: bool = False
+    project: str = ""
 
 
 PLAIN: Final = Wanted()
@@ -50,14 +56,15 @@ def read_uv_lock(path: Path, wanted: Wanted = PLAIN) -> Lock:
     return parse_uv_lock(_read(path), str(path), wanted, path.absolute().parent)
 
 
-def parse_uv_lock(text: str, name: str, wanted: Wanted = PLAIN, folder: Path = HERE) -> Lock:
+def parse_uv_lock(text: str, name: str, wanted: Wanted = PLAIN, folder: Path = HERE, at: Path | None = None) -> Lock:
     """Return what the text of a `uv.lock` says.
 
     Args:
         text: The text.
         name: What messages call the file.
         wanted: What of the person's own projects in it is installed besides their requirements.
-        folder: What paths in it are relative to.
+        folder: What paths of files in it are relative to.
+        at: What paths of folders in it are relative to, where that is another folder.
 
     Raises:
         BivyError: It is no lock of uv's, or one of a version that bivy does not know.
@@ -75,14 +82,15 @@ def parse_uv_lock(text: str, name: str, wanted: Wanted = PLAIN, folder: Path = H
             hint="update bivy, or ask about the project's pyproject.toml instead",
         )
     try:
-        members = frozenset(normalised(each) for each in table.get("manifest", {}).get("members", ()))
-        packages = tuple(_package(each, members, folder) for each in table.get("package", ()))
+        members = _own(table, wanted)
+        packages = tuple(_package(each, members, folder, at or folder) for each in table.get("package", ()))
+        requires_python = _text(table.get("requires-python", ""))
         roots, extras = _roots(table, packages, wanted)
     except (TypeError, KeyError, AttributeError, ValueError) as fault:
         raise BivyError(f"{name} is not laid out as a lock of uv's: {_shape_fault(fault)}", hint=_SHAPE_HINT) from fault
     if bad := check_markers(packages, roots):
         raise BivyError(f"{name} has a marker that is none: {bad}", hint=_SHAPE_HINT)
-    return Lock(packages, roots, extras=extras)
+    return Lock(packages, roots, extras=extras, requires_python=requires_python)
 
 
 def _read(path: Path) -> str:
@@ -98,9 +106,20 @@ def _shape_fault(fault: Exception) -> str:
     return f"a package has no {fault}" if isinstance(fault, KeyError) else "a value is of another kind than expected"
 
 
-def _package(table: Mapping[str, Any], members: frozenset[str], folder: Path) -> Locked:
+def _own(table: Mapping[str, Any], wanted: Wanted) -> frozenset[str]:
+    """Return the names of the person's own projects: all that a lock is for, or the one that is wanted."""
+    own = {normalised(each) for each in table.get("manifest", {}).get("members", ())}
+    packages = {normalised(each["name"]): each["source"] for each in table.get("package", ())}
+    if wanted.project in packages and not _IN_FOLDERS.keys().isdisjoint(packages[wanted.project]):
+        return frozenset({wanted.project})
+    return frozenset(own | {name for name, source in packages.items() if "." in map(source.get, _IN_FOLDERS)})
+
+
+def _package(table: Mapping[str, Any], members: frozenset[str], folder: Path, above: Path) -> Locked:
     name = normalised(table["name"])
-    origin, place = _origin(table["source"], own=name in members)
+    source = table["source"]
+    origin, place = _origin(source, own=name in members)
+    at = Path(os.path.normpath(above / place)) if origin in (Origin.FOLDER, Origin.OWN) else None
     return Locked(
         name,
         _text(table.get("version", "")),
@@ -111,7 +130,45 @@ def _package(table: Mapping[str, Any], members: frozenset[str], folder: Path) ->
         _tables(table.get("optional-dependencies", {})),
         _tables(table.get("dev-dependencies", {})),
         tuple(_text(each) for each in table.get("resolution-markers", ())),
+        at,
+        "virtual" in source,
+        _repository(place) if origin is Origin.GIT else None,
+        _text(source.get("subdirectory", "")),
+        _stated(table),
     )
+
+
+def _repository(place: str) -> Repository:
+    """Return what uv writes of a commit: ``ADDRESS?rev=NAME&subdirectory=FOLDER#COMMIT``, or ``branch``, or ``tag``."""
+    bare, _, commit = place.partition("#")
+    address, _, query = bare.partition("?")
+    told = dict(parse_qsl(query))
+    revision = next((told[key] for key in ("rev", "tag", "branch") if key in told), "")
+    rest = urlencode({key: value for key, value in told.items() if key not in _OF_UV})
+    return Repository(f"{address}?{rest}" if rest else address, commit, revision, told.get("subdirectory", ""))
+
+
+def _stated(package: Mapping[str, Any]) -> tuple[Stated, ...] | None:
+    """Return what a project required when it was locked; uv leaves the table out where that is nothing."""
+    table = package.get("metadata")
+    if table is None:
+        told = ("dependencies", "optional-dependencies", "dev-dependencies")
+        return None if any(package.get(each) for each in told) else ()
+    found = [_requirement(each, _extra_of(_text(each.get("marker", "")))) for each in table.get("requires-dist", ())]
+    for group, entries in table.get("requires-dev", {}).items():
+        found += [_requirement(each, f"group {normalised(group)}") for each in entries]
+    return tuple(found)
+
+
+def _requirement(entry: Mapping[str, Any], of: str) -> Stated:
+    elsewhere = not {"git", "url", "path", *_IN_FOLDERS}.isdisjoint(entry)
+    extras = tuple(sorted(normalised(each) for each in entry.get("extras", ())))
+    return Stated(normalised(entry["name"]), extras, _text(entry.get("specifier", "")), of, elsewhere)
+
+
+def _extra_of(marker: str) -> str:
+    found = re.search(r"extra == '([^']+)'", marker)
+    return f"extra {normalised(found[1])}" if found else ""
 
 
 def _origin(source: Mapping[str, Any], *, own: bool) -> tuple[Origin, str]:
@@ -120,14 +177,10 @@ def _origin(source: Mapping[str, Any], *, own: bool) -> tuple[Origin, str]:
         ("git", Origin.GIT),
         ("url", Origin.URL),
         ("path", Origin.PATH),
-        ("directory", Origin.FOLDER),
-        ("editable", Origin.FOLDER),
-        ("virtual", Origin.FOLDER),
+        *_IN_FOLDERS.items(),
     ):
         if key in source:
-            place = _text(source[key])
-            mine = origin is Origin.FOLDER and (own or place == ".")
-            return (Origin.OWN if mine else origin), place
+            return (Origin.OWN if own and origin is Origin.FOLDER else origin), _text(source[key])
     return Origin.PATH, ", ".join(f"{key} {value}" for key, value in source.items())
 
 

@@ -1,0 +1,150 @@
+"""A lock of uv's that was made for other requirements than a project has now is noticed: uv writes down for which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bivy.errors import BivyError
+from bivy.musl.archives.standards import normalised
+from bivy.musl.dependencies.lock import Origin, Stated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bivy.app.values import Project
+    from bivy.musl.dependencies.lock import Lock, Locked
+
+
+def check_stated(project: Project, lock: Lock) -> None:
+    """Refuse a lock that was made for other requirements than a project, or a folder that it requires, has now.
+
+    Raises:
+        BivyError: So it is; the message names the first difference.
+    """
+    from bivy.app.table import read_document
+
+    for package in lock.packages:
+        own = package.origin is Origin.OWN
+        folder = project.root if own and not package.folder else package.folder
+        if package.origin not in (Origin.OWN, Origin.FOLDER) or package.requires_dist is None or folder is None:
+            continue
+        path = folder / "pyproject.toml"
+        table = read_document(path).table if path.is_file() else {}
+        if "project" not in table or not {"dependencies", "optional-dependencies"}.isdisjoint(
+            table["project"].get("dynamic", ())
+        ):
+            continue
+        whose = "the project" if own else package.name
+        if fault := _difference(package, table, whose):
+            raise _refusal(project, fault)
+        if own and (fault := _python(lock, table["project"])):
+            raise _refusal(project, fault)
+
+
+def _refusal(project: Project, fault: str) -> BivyError:
+    return BivyError(f"{project.dependencies} does not match the project: {fault}", hint="lock it again: uv lock")
+
+
+def _difference(package: Locked, table: Mapping[str, Any], whose: str) -> str:
+    """Return the first difference between what a lock says that a project required and what it requires now."""
+    stated = set(package.requires_dist or ())
+    now = {*_requirements(table)}
+    unknown = {_without(each) for each in stated if each.elsewhere}
+    stated = {_comparable(each) for each in stated if not each.elsewhere}
+    now = {_comparable(each) for each in now if not each.elsewhere and _without(each) not in unknown}
+    names = {each.name for each in _requirements(table)}
+    gone = sorted(each.name for each in unknown if each.name not in names)
+    if gone:
+        return f"it was made when {whose} required {gone[0]}"
+    for each in sorted(stated - now, key=str):
+        other = next((new for new in sorted(now - stated, key=str) if (new.name, new.of) == (each.name, each.of)), None)
+        changed = f", which is {_spelled(other)} now" if other else ""
+        return f"it was made when {whose} required {_spelled(each)}{changed}"
+    for each in sorted(now - stated, key=str):
+        return f"it was made before {whose} required {_spelled(each)}"
+    return ""
+
+
+def _spelled(stated: Stated) -> str:
+    extras = f"[{','.join(stated.extras)}]" if stated.extras else ""
+    return f"{stated.name}{extras}{stated.specifier}" + (f" (in its {stated.of})" if stated.of else "")
+
+
+def _without(stated: Stated) -> Stated:
+    return Stated(stated.name, stated.extras, "", stated.of)
+
+
+def _comparable(stated: Stated) -> Stated:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        specifier = ",".join(sorted(str(each) for each in SpecifierSet(stated.specifier)))
+    except InvalidSpecifier:
+        specifier = stated.specifier
+    return Stated(stated.name, stated.extras, specifier, stated.of)
+
+
+def _requirements(table: Mapping[str, Any]) -> Iterator[Stated]:
+    """Yield what a project requires now, with its extras and groups, as a lock of uv's says it."""
+    project = table["project"]
+    sources = _at(table, "tool", "uv", "sources")
+    lists: list[tuple[str, object]] = [("", project.get("dependencies", []))]
+    lists += [(f"extra {normalised(name)}", each) for name, each in _at(project, "optional-dependencies").items()]
+    lists += [(f"group {normalised(name)}", [*_group(table, name, ())]) for name in _at(table, "dependency-groups")]
+    legacy = _at(table, "tool", "uv").get("dev-dependencies")
+    lists += [("group dev", legacy)] if legacy else []
+    for of, entries in lists:
+        for text in entries if isinstance(entries, list) else ():
+            if isinstance(text, str) and (stated := _parsed(text, of, sources)):
+                yield stated
+
+
+def _parsed(text: str, of: str, sources: Mapping[str, Any]) -> Stated | None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return None
+    name = normalised(requirement.name)
+    source = next((each for key, each in sources.items() if normalised(key) == name), None)
+    entries = source if isinstance(source, list) else [source]
+    placed = any(isinstance(each, dict) and "index" not in each for each in entries)
+    extras = tuple(sorted(map(normalised, requirement.extras)))
+    return Stated(name, extras, str(requirement.specifier), of, placed or bool(requirement.url))
+
+
+def _group(table: Mapping[str, Any], name: str, above: tuple[str, ...]) -> Iterator[str]:
+    groups = {normalised(each): entries for each, entries in _at(table, "dependency-groups").items()}
+    entries = groups.get(normalised(name), [])
+    for entry in entries if isinstance(entries, list) and normalised(name) not in above else ():
+        if isinstance(entry, str):
+            yield entry
+        elif isinstance(entry, dict) and isinstance(other := entry.get("include-group"), str):
+            yield from _group(table, other, (*above, normalised(name)))
+
+
+def _at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    value: Any = table
+    for key in keys:
+        value = value.get(key, {}) if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _python(lock: Lock, project: Mapping[str, Any]) -> str:
+    """Return that a lock is for other versions of Python than the project; that of a workspace is for all members."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    told = project.get("requires-python", "")
+    if not isinstance(told, str) or not told or not lock.requires_python:
+        return ""
+    try:
+        now, then = SpecifierSet(told), SpecifierSet(lock.requires_python)
+    except InvalidSpecifier:
+        return ""
+    minors = [f"3.{minor}.{patch}" for minor in range(30) for patch in (0, 1, 5, 99)]
+    outside = [each for each in minors if each in then and each not in now]
+    alone = sum(each.origin in (Origin.OWN, Origin.FOLDER) for each in lock.packages) == 1
+    if outside or (alone and any(each in now and each not in then for each in minors)):
+        return f"it is for Python {lock.requires_python}, and the project is for {told}"
+    return ""
