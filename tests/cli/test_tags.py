@@ -104,7 +104,7 @@ def test_an_image_that_has_passed_is_pushed_and_one_that_fails_is_not(registry: 
     assert f"these stay where they are: {repository}:{NEWEST}-alpine, " in done.stdout
     assert f"bivy verify python:{NEWEST}-alpine says what is the matter" in done.stdout
     assert bivy("inspect", f"{repository}:3.13-alpine", layout=layout).returncode == 0
-    assert bivy("inspect", f"{repository}:alpine", layout=layout).returncode == 1
+    assert "has no tag alpine" in bivy("inspect", f"{repository}:alpine", layout=layout).stderr
 
 
 def test_a_registry_that_cannot_be_reached_moves_nothing(layout: Path) -> None:
