@@ -22,8 +22,6 @@ def show(moved: Sequence[Moved], *, as_json: bool, problems: bool = False) -> No
         as_json: Say it as JSON.
         problems: Whether something else went wrong, which was said already.
     """
-    from bivy.musl.render.summary import flat
-
     if as_json:
         from bivy.tags.render import moved_as_json
 
@@ -31,20 +29,22 @@ def show(moved: Sequence[Moved], *, as_json: bool, problems: bool = False) -> No
     else:
         for each in moved:
             for line in _lines(each):
-                click.echo(flat(line) if not line.startswith(" ") else f"    {flat(line)}")
+                click.echo(line)
     if problems or not all(each.done for each in moved):
         raise click.exceptions.Exit(1)
 
 
 def _lines(moved: Moved) -> list[str]:
+    from bivy.musl.render.summary import flat
+
     platforms = ", ".join(report.platform for report in moved.reports)
     if moved.done:
-        return [f"{moved.name}  {platforms}  {moved.digest}", f" tags: {', '.join(moved.tags)}"]
+        return [f"{moved.name}  {platforms}  {moved.digest}", f"    tags: {', '.join(moved.tags)}"]
     failed = "; ".join(f"{check} ({platform})" for platform, check in moved.failures)
-    why = moved.fault or f"it does not pass {failed}"
-    lines = [f"{moved.name}  not moved: {why}", f" these stay where they are: {', '.join(moved.tags)}"]
+    why = flat(moved.fault) or f"it does not pass {failed}"
+    lines = [f"{moved.name}  not moved: {why}", f"    these stay where they are: {', '.join(moved.tags)}"]
     if moved.kept:
-        lines.append(f" bivy verify {moved.kept} says what is the matter")
+        lines.append(f"    bivy verify {moved.kept} says what is the matter")
     elif moved.failures:
-        lines.append(f" bivy verify {moved.name} says what is the matter")
-    return [*lines, *([f" {moved.hint}"] if moved.hint else [])]
+        lines.append(f"    bivy verify {moved.name} says what is the matter")
+    return [*lines, *([f"    {flat(moved.hint)}"] if moved.hint else [])]
