@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bivy.wheels.build import Settings
 
 # Raised when the same lock or requirements come to other wheels.
-GENERATION: Final = 2
+GENERATION: Final = 3
 
 LOCKS: Final = ("uv.lock", "pylock.toml")
 
@@ -204,6 +204,7 @@ def _key(project: Project, target: Target, asking: Asking) -> str:
         GENERATION, str(target), asking.index, [str(folder) for folder in asking.wheels], index_options(),
         project.metadata.requires, project.metadata.requires_python, sorted(project.options.extras),
         sorted(project.options.groups), project.dependencies,
+        str(project.root),  # which folders that are named without their whole path are relative to
         [hashlib.sha256(content).hexdigest() for content in files_of(project)],
     ]  # fmt: skip
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
