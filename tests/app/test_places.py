@@ -11,18 +11,23 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import pytest
 from uv import find_uv_bin
 
 from bivy.app.dependencies import Asking, Pinned, pin_dependencies, places_beside
 from bivy.app.distributions import dependency_layers
+from bivy.app.git import checkout, public_address
+from bivy.app.install import Origin, install
 from bivy.app.lockfile import write_lock
 from bivy.app.project import read_project
 from bivy.arch import ARCHES
 from bivy.errors import BivyError
+from bivy.musl.archives.wheel import open_wheel
+from bivy.musl.dependencies.lock import Repository
 from bivy.musl.target import make_target
 from bivy.progress import Silent
-from tests.app.making import SITE, wheel, workplace
+from tests.app.making import SITE, a_base, wheel, workplace
 from tests.app.projects import write_files
 from tests.musl.dependencies.shelf import Shelf, serve_shelf
 
@@ -413,9 +418,40 @@ def test_an_image_says_which_commit_it_has_and_no_path_of_this_machine(tmp_path:
     commit = repository(far)
     folder = service(tmp_path, {"requirements.txt": f"{lib}\nfar @ git+{far.as_uri()}@main\n"})
     at = workplace(tmp_path / "cache")
-    (layer,) = dependency_layers(tuple(pin(folder, tmp_path).values()), at)
-    paths = set(layer.paths)
-    assert f"{SITE}/lib-1.0.dist-info/direct_url.json" not in paths
-    assert f"{SITE}/far-1.0.dist-info/direct_url.json" in paths
-    assert commit.encode() in bytes(layer.content)
-    assert os.fsencode(lib) not in bytes(layer.content)
+    found = pin(folder, tmp_path)
+    (layer,) = dependency_layers(tuple(found.values()), at)
+    assert not any(path.endswith("direct_url.json") for path in layer.paths)
+    assert os.fsencode(tmp_path) not in bytes(layer.content)
+    assert found["far"].source
+    public = msgspec.structs.replace(found["far"].source, place="https://git.example.org/far")
+    (layer,) = dependency_layers([msgspec.structs.replace(found["far"], source=public)], at)
+    assert f"{SITE}/far-1.0.dist-info/direct_url.json" in layer.paths
+    assert f"git+https://git.example.org/far@{commit}".encode() in bytes(layer.content)
+
+
+def test_a_wheel_of_a_commit_says_so_in_the_image(tmp_path: Path) -> None:
+    built = wheel(tmp_path, "far", "1.0", {"far.py": ""})
+    origin = Origin(True, "https://git.example.org/far", commit="a" * 40, revision="main", subdirectory="x")
+    with open_wheel(built) as opened:
+        (found,) = (item for item in install(opened, a_base(tmp_path), origin, {})
+                    if item.entry.path.endswith("direct_url.json"))  # fmt: skip
+    assert json.loads(found.entry.content) == {
+        "url": "https://git.example.org/far", "subdirectory": "x",
+        "vcs_info": {"vcs": "git", "commit_id": "a" * 40, "requested_revision": "main"},
+    }  # fmt: skip
+
+
+def test_names_and_passwords_are_in_no_message_and_no_address(tmp_path: Path) -> None:
+    assert public_address("https://me:secret@example.org/x") == "https://example.org/x"
+    assert public_address("ssh://git:secret@example.org/x") == "ssh://git@example.org/x"
+    wanted = Repository("http://me:secret@127.0.0.1:9/x.git", "", "main")
+    with pytest.raises(BivyError) as fault:
+        checkout(wanted, "lib", cache=tmp_path, offline=False, told=(), progress=Silent())
+    assert "secret" not in f"{fault.value} {fault.value.hint}"
+    assert not any("secret" in path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("address", ["ext::sh -c id", "--upload-pack=id", "/etc", "ftp://example.org/x"])
+def test_an_address_that_is_none_of_a_repository_runs_nothing(tmp_path: Path, address: str) -> None:
+    with pytest.raises(BivyError, match="is no address of a repository"):
+        checkout(Repository(address, "a" * 40), "lib", cache=tmp_path, offline=False, told=(), progress=Silent())

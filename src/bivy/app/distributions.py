@@ -192,6 +192,8 @@ def _open(pinned: Pinned, path: Path, pack: Path | None, base: Base, stack: cont
 
 def _origin(pinned: Pinned) -> Origin:
     source = pinned.source
+    if source and source.place.startswith("file:"):  # which means nothing on another machine
+        return Origin(pinned.asked)
     if source and source.kind == "git":
         return Origin(pinned.asked, source.place, commit=source.commit, revision=source.revision,
                       subdirectory=source.subdirectory)  # fmt: skip
@@ -351,7 +353,7 @@ def _component(opened: _Opened) -> Component:
 def _address(pinned: Pinned) -> str:
     """Return the address that a distribution comes from; empty for a file or folder on this machine."""
     source = pinned.source
-    if source and source.kind == "git":
-        return f"git+{source.place}@{source.commit}"
     place = source.place if source else pinned.url
-    return place if "://" in place and not place.startswith("file:") else ""
+    if "://" not in place or place.startswith("file:"):
+        return ""
+    return f"git+{place}@{source.commit}" if source and source.kind == "git" else place

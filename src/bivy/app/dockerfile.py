@@ -140,6 +140,12 @@ def _dependencies_stage(project: Project, base: str) -> Iterator[str]:
     wanted = _wanted(project)
     name = posixpath.basename(project.dependencies)
     whole = project.kind is ProjectKind.PACKAGE
+    if name != project.dependencies:
+        raise UsageError(
+            f"the lock of {project.name} is that of a workspace, {project.dependencies}, and nothing above a "
+            "Dockerfile's folder can be copied into an image",
+            hint="bivy app makes its image without one",
+        )
     if name == "uv.lock":
         yield 'COPY ["pyproject.toml", "uv.lock", "./"]'
         sync = ["uv", "sync", "--frozen", "--no-default-groups", *wanted]

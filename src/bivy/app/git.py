@@ -165,7 +165,8 @@ class _Git:
 
     def check_out(self, commit: str, folder: Path, *, offline: bool) -> None:
         # With its history, since some projects take their version from that.
-        self._run(["clone", "--quiet", "--no-checkout", "--local", "--", str(self._folder), str(folder)], folder.parent)
+        self._run(["clone", "--quiet", "--no-checkout", "--local", "--", str(self._folder), str(folder)], folder.parent,
+                  here=True)  # fmt: skip
         self._run(["remote", "set-url", "origin", self._address], folder)
         self._run(["checkout", "--quiet", "--detach", commit], folder)
         if (folder / ".gitmodules").is_file():
@@ -183,10 +184,10 @@ class _Git:
         )  # fmt: skip
         return None if done.returncode else done.stdout.decode("utf-8", "replace")
 
-    def _run(self, words: Sequence[str], folder: Path) -> None:
+    def _run(self, words: Sequence[str], folder: Path, *, here: bool = False) -> None:
         try:
             done = subprocess.run(
-                ["git", *words], cwd=folder, env=self._environment(), capture_output=True, timeout=_PATIENCE,
+                ["git", *words], cwd=folder, env=self._environment(here=here), capture_output=True, timeout=_PATIENCE,
                 check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -199,11 +200,11 @@ class _Git:
                 "credentials, or write the address with ssh:",
             )
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, *, here: bool = False) -> dict[str, str]:
         """Return git's variables: names and passwords are in none of its files, and in no command that others see."""
         told = {"core.hooksPath": os.devnull, "advice.detachedHead": "false", "core.autocrlf": "false"}
         # Submodules of a repository on this machine may be on it, too; of others they may not.
-        protocols = [*_PROTOCOLS, *(["file"] if urlsplit(self._address).scheme == "file" else [])]
+        protocols = [*_PROTOCOLS, *(["file"] if here or urlsplit(self._address).scheme == "file" else [])]
         if self._secret != self._address:
             told[f"url.{_origin(self._secret)}.insteadOf"] = _origin(self._address)
         settings = {"GIT_CONFIG_COUNT": str(len(told))}

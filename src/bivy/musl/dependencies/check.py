@@ -16,7 +16,7 @@ from bivy.musl.dependencies.index import Index, NoSuchProjectError
 from bivy.musl.dependencies.known import Known, known_distributions
 from bivy.musl.dependencies.lock import File, Lock, Locked, Origin, Reached, reach
 from bivy.musl.dependencies.resolve import NO_FILE, Missing, Resolution, resolve
-from bivy.musl.dependencies.settings import default_index
+from bivy.musl.dependencies.settings import default_index, without_credentials
 from bivy.musl.dependencies.sources import Told, foresee, metadata_reader, told_by
 from bivy.musl.report import Distribution, Need, Part, Problem, Verdict
 
@@ -432,11 +432,14 @@ def _elsewhere(package: Locked, target: Target) -> Distribution:
         Origin.URL: "an address",
         Origin.PATH: "a file",
     }.get(package.origin, "elsewhere")
+    advice = f"Ask about it by itself: bivy check {package.folder or package.place or package.name}"
+    if package.origin is Origin.GIT:
+        advice = "Clone it, and ask about the folder: bivy check FOLDER"
     return Distribution(
         "", "", target, Verdict.UNKNOWN,
         f"It comes from {place}, which was not looked into.",
-        evidence=(package.place,) if package.place else (),
-        advice=(f"Ask about it by itself: bivy check {package.place or package.name}",),
+        evidence=(without_credentials(package.place),) if package.place else (),
+        advice=(advice,),
     )  # fmt: skip
 
 
