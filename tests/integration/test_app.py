@@ -17,9 +17,10 @@ import pytest
 
 from bivy.oci.layout import read_image, read_node
 from bivy.sandbox import why_no_sandbox
+from bivy.sbom.image import MEDIA_TYPES
 from tests.app.making import wheel
 from tests.integration.conftest import answer, bivy, free_port
-from tests.sbom.making import check_cyclonedx
+from tests.sbom.making import check_cyclonedx, check_spdx
 
 pytestmark = [
     pytest.mark.image,
@@ -143,10 +144,15 @@ def test_everything_in_it_is_listed_and_the_list_is_attached(project: Path, layo
     assert "pkg:pypi/greeting@1.0" in purls
     assert any(purl and purl.startswith("pkg:apk/bivy/python@3.14") for purl in purls)
     assert any(each["name"] == "bivy-init" for each in listed["components"])
-    (referrer,) = read_node(layout, "service:0").referrers
-    assert referrer.artifact_type == "application/vnd.cyclonedx+json"
-    assert referrer.blobs[0].read() == content
-    assert referrer.subject == read_image(layout, "service:0").digest
+    attached = {each.artifact_type: each for each in read_node(layout, "service:0").referrers}
+    assert set(attached) == set(MEDIA_TYPES.values())
+    assert attached[MEDIA_TYPES["cyclonedx"]].blobs[0].read() == content
+    assert {each.subject for each in attached.values()} == {read_image(layout, "service:0").digest}
+    said = bivy("sbom", "service:0", "--output", str(layout)).stdout.encode()
+    assert said == content
+    spdx = check_spdx(bivy("sbom", "service:0", "--output", str(layout), "--format", "spdx").stdout.encode(), tmp_path)
+    assert "greeting" in {each["name"] for each in spdx["packages"]}
+    assert bivy("sbom", "service:0", "--output", str(layout), "--scan").stdout.encode() != content
 
 
 def test_the_base_s_pip_knows_what_is_installed(project: Path, layout: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from bivy.oci.layout import read_image, read_node
+from bivy.sbom.image import MEDIA_TYPES
 from tests.integration.conftest import NAME, bivy
 from tests.integration.test_image_clients import run
+from tests.oci.registry.real import real_registry
 from tests.sbom.making import check_cyclonedx, check_spdx
 
 pytestmark = pytest.mark.image
@@ -70,9 +72,13 @@ def test_syft_finds_what_bivy_lists_and_beside_it_only_what_is_no_part_of_the_im
 
 
 def test_the_list_hangs_on_the_image_and_building_again_leaves_all_as_it_is(dist: Path) -> None:
-    (referrer,) = read_node(dist, NAME).referrers
-    assert referrer.subject == read_image(dist, NAME).digest
-    assert referrer.blobs[0].read() == listed(f"oci:{dist}:{NAME}")
+    attached = {each.artifact_type: each for each in read_node(dist, NAME).referrers}
+    assert set(attached) == set(MEDIA_TYPES.values())
+    for form, kind in MEDIA_TYPES.items():
+        assert attached[kind].subject == read_image(dist, NAME).digest
+        content = attached[kind].blobs[0].read()
+        assert content == listed(f"oci:{dist}:{NAME}", "--format", form)
+        assert content == listed(f"oci:{dist}:{NAME}", "--format", form, "--scan")
     before = (dist / "index.json").stat().st_mtime_ns
     assert json.loads(bivy("build", "3.14", "--output", str(dist), "--json").stdout)["unchanged"]
     assert (dist / "index.json").stat().st_mtime_ns == before
@@ -98,3 +104,25 @@ def test_the_list_goes_into_a_file(dist: Path, tmp_path: Path) -> None:
     done = bivy("sbom", NAME, "--output", str(dist), "-o", str(tmp_path / "sbom.json"))
     assert done.stdout == ""
     assert (tmp_path / "sbom.json").read_bytes() == listed(f"oci:{dist}:{NAME}")
+
+
+@pytest.mark.clients
+def test_umoci_leaves_the_lists_where_they_are(dist: Path, tmp_path: Path) -> None:
+    bivy("build", "3.14", "--output", str(tmp_path / "dist"))
+    run("umoci", "tag", "--image", f"{tmp_path}/dist:{NAME}", "theirs")
+    run("umoci", "gc", "--layout", tmp_path / "dist")
+    for form in MEDIA_TYPES:
+        here = listed(f"oci:{tmp_path}/dist:theirs", "--format", form)
+        assert here == listed(f"oci:{dist}:{NAME}", "--format", form)
+    assert len(read_node(tmp_path / "dist", "theirs").referrers) == len(MEDIA_TYPES)
+
+
+@pytest.mark.registry
+def test_the_list_goes_with_the_image_into_a_registry_and_is_found_there(dist: Path, tmp_path: Path) -> None:
+    with real_registry(tmp_path / "registry") as registry:
+        name = str(registry.name("python", "3.14-alpine"))
+        bivy("push", NAME, name, "--output", str(dist))
+        for form in MEDIA_TYPES:
+            done = bivy("sbom", name, "--format", form, "-v")
+            assert done.stdout.encode() == listed(f"oci:{dist}:{NAME}", "--format", form)
+            assert "it was attached to the image" in done.stderr

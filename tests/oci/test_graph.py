@@ -94,3 +94,10 @@ def test_no_document_is_a_fault_of_bivys(content: bytes) -> None:
     for kind in (media.INDEX, media.MANIFEST, "text/plain"):
         with pytest.raises(BivyError):
             node_of(Descriptor(kind, blob.digest, blob.size), "a test", lambda *_: blob)
+
+
+def test_artifacts_come_after_all_images_in_the_index(tmp_path: Path) -> None:
+    write_image(sample(), tmp_path, ["zoo:1"], [make_artifact(sample(), SBOM, b"{}")])
+    write_image(sample(note="another"), tmp_path, [""])
+    entries = json.loads((tmp_path / "index.json").read_text())["manifests"]
+    assert ["artifactType" in each for each in entries] == [False, False, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from bivy.build.graph import Recipes
 from bivy.errors import BivyError
 from bivy.oci.layout import find_artifacts, read_image, read_node, write_image
-from bivy.sbom.image import attachment, is_attached, list_image
+from bivy.sbom.image import MEDIA_TYPES, attachments, find_attached, is_attached, list_image, write_lists
 from bivy.sbom.listing import Component, Listing
 from tests.sbom.making import ALPINE, DATABASE, SITE, entry, image_with
 
@@ -184,12 +185,34 @@ def test_a_layer_that_is_missing_is_said(tmp_path: Path) -> None:
 def test_the_list_is_attached_to_the_image_and_changes_nothing_in_it(tmp_path: Path) -> None:
     image = image_with([entry("odd", "1-r0")])
     assert not is_attached(tmp_path, image.digest)
-    write_image(image, tmp_path, ["it", "also-it"], [attachment(image, "it")])
+    write_image(image, tmp_path, ["it", "also-it"], attachments(image, "it"))
     assert is_attached(tmp_path, image.digest)
     assert read_image(tmp_path, "it").digest == image.digest
-    (referrer,) = read_node(tmp_path, "it").referrers
-    assert referrer.artifact_type == "application/vnd.cyclonedx+json"
-    assert json.loads(referrer.blobs[0].read())["metadata"]["component"]["name"] == "python"
+    node = read_node(tmp_path, "it")
+    assert sorted(each.artifact_type for each in node.referrers) == sorted(MEDIA_TYPES.values())
+    documents = write_lists(list_image(image, "it"))
+    assert {form: find_attached(node, image.digest, form) for form in MEDIA_TYPES} == documents
+    assert json.loads(documents["cyclonedx"])["metadata"]["component"]["name"] == "python"
+
+
+def test_of_several_platforms_each_has_its_own_list(tmp_path: Path) -> None:
+    from bivy.oci.image import with_config
+
+    image = image_with([entry("odd", "1-r0")])
+    other = with_config(image, replace(image.config, architecture="arm64", variant="v8"), image.annotations)
+    for each in (image, other):
+        write_image(each, tmp_path, ["it"], attachments(each, "it"))
+    node = read_node(tmp_path, "it")
+    lists = [find_attached(node, each.digest, "spdx") for each in (image, other)]
+    assert lists == [write_lists(list_image(each, "it"))["spdx"] for each in (image, other)]
+
+
+def test_lists_of_other_makers_are_passed_over(tmp_path: Path) -> None:
+    from bivy.oci.graph import make_artifact
+
+    image = image_with([entry("odd", "1-r0")])
+    write_image(image, tmp_path, ["it"], [make_artifact(image, MEDIA_TYPES["spdx"], b"{}")])
+    assert find_attached(read_node(tmp_path, "it"), image.digest, "spdx") is None
 
 
 def test_a_list_made_anew_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -200,25 +223,23 @@ def test_a_list_made_anew_takes_the_place_of_the_old_one(tmp_path: Path) -> None
     other = make_artifact(image, "application/vnd.example", b"{}")
     write_image(image, tmp_path, ["it"], [older, other])
     assert not is_attached(tmp_path, image.digest)
-    write_image(image, tmp_path, ["it"], [attachment(image, "it")])
+    write_image(image, tmp_path, ["it"], attachments(image, "it"))
     kinds = [each.artifact_type for each in find_artifacts(tmp_path, image.digest)]
-    assert sorted(kinds) == ["application/vnd.cyclonedx+json", "application/vnd.example"]
+    assert sorted(kinds) == sorted([*MEDIA_TYPES.values(), "application/vnd.example"])
     assert is_attached(tmp_path, image.digest)
 
 
 def test_a_list_whose_bytes_are_missing_does_not_count_as_attached(tmp_path: Path) -> None:
     image = image_with([entry("odd", "1-r0")])
-    artifact = attachment(image, "it")
-    write_image(image, tmp_path, ["it"], [artifact])
-    (tmp_path / "blobs" / "sha256" / artifact.blobs[0].digest.removeprefix("sha256:")).unlink()
+    artifacts = attachments(image, "it")
+    write_image(image, tmp_path, ["it"], artifacts)
+    (tmp_path / "blobs" / "sha256" / artifacts[0].blobs[0].digest.removeprefix("sha256:")).unlink()
     assert not is_attached(tmp_path, image.digest)
-    write_image(image, tmp_path, ["it"], [attachment(image, "it")])
+    write_image(image, tmp_path, ["it"], attachments(image, "it"))
     assert is_attached(tmp_path, image.digest)
 
 
 def test_an_architecture_that_is_not_known_is_called_what_the_image_calls_it() -> None:
-    from dataclasses import replace
-
     from bivy.oci.image import with_config
 
     image = image_with([replace(entry("odd", "1-r0"), arch="")])

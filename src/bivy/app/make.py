@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from bivy.oci.layer import Compression
     from bivy.progress import Progress
 
-# Raised when the same project comes to another image.
-GENERATION: Final = 1
+# Raised when the same project comes to another image, or to another list of what is in it.
+GENERATION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,17 +308,17 @@ def _make_one(
         )
         from bivy.app.sbom import list_content
         from bivy.oci.layout import write_image
-        from bivy.sbom.image import artifact_of
+        from bivy.sbom.image import artifacts_of
 
         kept = [*system, *rest]
         layers = [store.layer(each) for each in kept]
         image = assemble(project, on.image, _reference(project), layers, epoch)
         check_start(project, on.base, image.config.env, {path for each in kept for path in each.paths})
         packages = packages_in(system, on.base)
-        content = list_content(project, name, on.base, packages, rest, arch, epoch, cache)
-        write_image(image, wish.output, [name], [artifact_of(image, content)])
+        lists = list_content(project, name, on.base, packages, rest, arch, epoch, cache)
+        write_image(image, wish.output, [name], artifacts_of(image, lists))
         if wish.sbom:
-            write_whole(_sbom_place(wish.sbom, arch, project), content)
+            write_whole(_sbom_place(wish.sbom, arch, project), lists["cyclonedx"])
     made = tuple(MadeLayer(layer.digest, layer.size, layer.created_by) for layer in image.layers)
     stood = Stood(_reference(project), arch.platform, on.image.digest)
     return MadeImage(arch.platform, image.digest, made), stood, pinned

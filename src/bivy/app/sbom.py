@@ -11,7 +11,7 @@ import msgspec
 from bivy import __version__
 from bivy.app.distributions import Component as Distribution
 from bivy.files import write_whole
-from bivy.sbom.image import GENERATION, in_order
+from bivy.sbom.image import GENERATION, MEDIA_TYPES, in_order, write_lists
 from bivy.sbom.listing import Component, Listing, purl_of
 
 if TYPE_CHECKING:
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from bivy.app.layers import Kept
     from bivy.app.values import Project
     from bivy.arch import Arch
+    from bivy.sbom.image import Format
     from bivy.sbom.packages import Package
 
 
 def list_content(
     project: Project, name: str, base: Base, packages: Sequence[Package], layers: Sequence[Kept], arch: Arch,
     epoch: int, cache: Path,
-) -> bytes:  # fmt: skip
-    """Return the list in CycloneDX; it is written once for the same content.
+) -> dict[Format, bytes]:  # fmt: skip
+    """Return the list in each format; it is written once for the same content.
 
     It names what is installed, not the project's files: so it stays the same as long as only code changes.
 
@@ -49,13 +50,14 @@ def list_content(
         project.metadata.requires, name, base.digest, packages, distributions, arch.name, epoch,
     ]  # fmt: skip
     key = hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
-    place = cache / "app" / "lists" / f"{key}.json"
+    places = {form: cache / "app" / "lists" / f"{key}.{form}.json" for form in MEDIA_TYPES}
     try:
-        return place.read_bytes()
+        return {form: place.read_bytes() for form, place in places.items()}
     except OSError:
-        content = _write(project, name, base, packages, distributions, arch, epoch, key)
-        write_whole(place, content)
-        return content
+        lists = write_lists(_list(project, name, base, packages, distributions, arch, epoch, key))
+        for form, place in places.items():
+            write_whole(place, lists[form])
+        return lists
 
 
 def _distributions(layers: Iterable[Kept]) -> Iterator[Distribution]:
@@ -66,11 +68,10 @@ def _distributions(layers: Iterable[Kept]) -> Iterator[Distribution]:
             continue
 
 
-def _write(
+def _list(
     project: Project, name: str, base: Base, packages: Sequence[Package], distributions: Sequence[Distribution],
     arch: Arch, epoch: int, key: str,
-) -> bytes:  # fmt: skip
-    from bivy.sbom.cyclonedx import as_cyclonedx
+) -> Listing:  # fmt: skip
     from bivy.sbom.packages import list_packages
 
     added = {each.name: _distribution(each) for each in distributions}
@@ -80,11 +81,10 @@ def _write(
         found[each.name] = replace(found[each.name], needs=tuple(needs))
     own = _own(project, [found[each.name].ref for each in distributions if each.asked])
     system = list_packages(packages, base.system, arch.name)
-    listing = Listing(
+    return Listing(
         name.partition(":")[0], name.rpartition(":")[2], key, epoch,
         in_order((own, *found.values(), *system, _first_process())),
     )  # fmt: skip
-    return as_cyclonedx(listing)
 
 
 def _own(project: Project, needs: Iterable[str]) -> Component:

@@ -12,6 +12,8 @@ from bivy.cli.common import fetching, platform_option, volume_options
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bivy.sbom.image import Format
+
 
 @click.command()
 @click.argument("reference", metavar="REF")
@@ -27,10 +29,19 @@ if TYPE_CHECKING:
     "--output", type=click.Path(path_type=pathlib.Path, file_okay=False), default=pathlib.Path("dist"),
     show_default=True, metavar="DIR", help="The OCI layout that images are in.",
 )  # fmt: skip
+@click.option("--scan", is_flag=True, help="Read the image, even where a list is attached to it.")
 @platform_option
 @volume_options
 def command(
-    *, reference: str, form: str, file: Path | None, output: Path, arch: str | None, quiet: bool, verbose: bool
+    *,
+    reference: str,
+    form: Format,
+    file: Path | None,
+    output: Path,
+    scan: bool,
+    arch: str | None,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """List everything that is in the image REF: packages and Python distributions, with licences and sources.
 
@@ -38,25 +49,23 @@ def command(
     REF is a name in the layout (python:3.14-alpine), or one of
       oci:DIR:NAME   oci-archive:FILE[:NAME]   docker-archive:FILE[:NAME]   HOST/NAME:TAG
 
-    What cannot be read is said, and the rest listed.
+    The list that bivy attached to the image when it made it is taken where there is one; else the image is read. What
+    cannot be read is said, and the rest listed.
     """  # noqa: D301 - click's mark for text that keeps its lines
     from bivy.arch import find_arch
     from bivy.files import cache_folder, write_whole
-    from bivy.oci.open import opened
-    from bivy.sbom.cyclonedx import as_cyclonedx
-    from bivy.sbom.image import list_image
-    from bivy.sbom.spdx import as_spdx
+    from bivy.sbom.named import list_named
 
     platform = find_arch(arch).platform if arch else ""
     watcher = fetching(quiet=quiet)
-    with opened(reference, layout=output, platform=platform, cache=cache_folder(), progress=watcher) as image:
-        listing = list_image(image, reference)
-    for problem in listing.problems:
+    found = list_named(
+        reference, form, layout=output, platform=platform, cache=cache_folder(), progress=watcher, scan=scan
+    )  # fmt: skip
+    for problem in found.problems:
         click.echo(f"{reference}: {problem}", err=True)
-    content = as_spdx(listing) if form == "spdx" else as_cyclonedx(listing)
     if file:
-        write_whole(file, content)
-        if verbose:
-            click.echo(f"{len(listing.components)} components in {file}", err=True)
+        write_whole(file, found.content)
     else:
-        click.echo(content, nl=False)
+        click.echo(found.content, nl=False)
+    if verbose:
+        click.echo("it was attached to the image" if found.attached else "it was read from the image", err=True)

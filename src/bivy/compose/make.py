@@ -53,7 +53,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         BivyError: Something could not be fetched, built, put together or written.
     """
     from bivy.oci.layout import find_image, write_image
-    from bivy.sbom.image import attachment, is_attached
+    from bivy.sbom.image import attachments, is_attached
 
     definition = load_image(request.name)
     if request.alpine:
@@ -76,7 +76,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         image = _open(around.output, names[0], request.arch)
         if image is not None:
             if not is_attached(around.output, digest):
-                write_image(image, around.output, names, [attachment(image, names[0])])
+                write_image(image, around.output, names, attachments(image, names[0]))
             return Made(image, names, unchanged=True)
     packages = ingredients.packages()
     if request.candidate:
@@ -85,7 +85,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         image, tree = compose(
             definition, packages, request, ingredients, facts=facts, cache=around.cache, progress=progress
         )
-        write_image(image, around.output, names, [attachment(image, names[0], tree)])
+        write_image(image, around.output, names, attachments(image, names[0], tree))
         write_whole(receipt, msgspec.json.encode(_Receipt(image.digest)))
     return Made(image, names, unchanged=False)
 

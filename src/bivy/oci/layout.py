@@ -217,7 +217,10 @@ def remove_image(folder: Path, name: str) -> None:
 
 
 def _replace_index(folder: Path, entries: Sequence[Descriptor]) -> None:
-    ordered = sorted(entries, key=lambda entry: (entry.annotations.get(media.REF_NAME, ""), entry.digest))
+    # Artifacts come last: some programs take the first entry for the image.
+    ordered = sorted(
+        entries, key=lambda entry: (bool(entry.artifact_type), entry.annotations.get(media.REF_NAME, ""), entry.digest)
+    )
     images = _reachable(folder, [entry for entry in ordered if not entry.artifact_type])
     if images is not None:
         ordered = [entry for entry in ordered if not entry.artifact_type or _subject(folder, entry) in images]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from bivy import __version__
 from bivy.alpine import INSTALLED
@@ -17,7 +17,7 @@ from bivy.sbom.listing import Component, Listing, clean, purl_of
 from bivy.sbom.packages import Package, System, list_packages, package_of, read_system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bivy.oci.graph import Node
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 # Raised when the same image is listed otherwise.
 GENERATION: Final = 1
 
-CYCLONEDX: Final = "application/vnd.cyclonedx+json"
+Format = Literal["cyclonedx", "spdx"]
+MEDIA_TYPES: Final[Mapping[Format, str]] = {
+    "cyclonedx": "application/vnd.cyclonedx+json",
+    "spdx": "application/spdx+json",
+}
+"""The formats of a list, as media types (IANA's registry)."""
 _RELEASES: Final = ("etc/os-release", "usr/lib/os-release")
 _MADE_BY: Final = "bivy.sbom.generator"
 _MOST_BYTES: Final = 16 << 20
@@ -73,34 +78,69 @@ def in_order(components: Iterable[Component]) -> tuple[Component, ...]:
     return tuple(found[ref] for ref in sorted(found))
 
 
-def attachment(image: Image, where: str, tree: Tree | None = None) -> Node:
-    """Return the list of what is in an image, in CycloneDX, as an artifact that refers to it.
+def write_list(listing: Listing, form: Format) -> bytes:
+    """Return a list as a document of a format."""
+    from bivy.sbom.cyclonedx import as_cyclonedx
+    from bivy.sbom.spdx import as_spdx
+
+    return as_spdx(listing) if form == "spdx" else as_cyclonedx(listing)
+
+
+def write_lists(listing: Listing) -> dict[Format, bytes]:
+    """Return a list as a document of every format."""
+    return {form: write_list(listing, form) for form in MEDIA_TYPES}
+
+
+def attachments(image: Image, where: str, tree: Tree | None = None) -> tuple[Node, ...]:
+    """Return the list of what is in an image, in each format, as artifacts that refer to it.
 
     The arguments are those of `list_image`.
 
     Raises:
         BivyError: A layer is missing or damaged.
     """
-    from bivy.sbom.cyclonedx import as_cyclonedx
-
-    return artifact_of(image, as_cyclonedx(list_image(image, where, tree)))
+    return artifacts_of(image, write_lists(list_image(image, where, tree)))
 
 
-def artifact_of(image: Image, content: bytes) -> Node:
-    """Return a list in CycloneDX as an artifact that refers to an image."""
+def artifacts_of(image: Image, documents: Mapping[Format, bytes]) -> tuple[Node, ...]:
+    """Return a list that is written as artifacts that refer to an image."""
     from bivy.oci.graph import make_artifact
 
-    return make_artifact(image, CYCLONEDX, content, {_MADE_BY: f"bivy {__version__}, {GENERATION}"})
+    made_by = {_MADE_BY: f"bivy {__version__}, {GENERATION}"}
+    return tuple(make_artifact(image, MEDIA_TYPES[form], content, made_by) for form, content in documents.items())
 
 
 def is_attached(layout: Path, digest: str) -> bool:
     """Tell whether a layout has the list of an image, as this bivy makes it, without reading the image."""
     from bivy.oci.layout import find_artifacts
 
-    return any(
-        each.artifact_type == CYCLONEDX and each.annotations.get(_MADE_BY) == f"bivy {__version__}, {GENERATION}"
+    found = {
+        each.artifact_type
         for each in find_artifacts(layout, digest)
-    )
+        if each.annotations.get(_MADE_BY) == f"bivy {__version__}, {GENERATION}"
+    }
+    return found >= set(MEDIA_TYPES.values())
+
+
+def find_attached(node: Node, digest: str, form: Format) -> bytes | None:
+    """Return the list that bivy attached to an image when it made it; ``None`` where there is none.
+
+    What was known then cannot all be found out from the image: which patches a recipe had, which wheels an application
+    was installed from. Lists of other makers are passed over.
+
+    Args:
+        node: What the image's name stands for, with what refers to it.
+        digest: The digest of the image's manifest.
+        form: The format.
+
+    Raises:
+        BivyError: It is there, and cannot be read.
+    """
+    for each in (referrer for document in node.walk() for referrer in document.referrers):
+        own = each.annotations.get(_MADE_BY, "").startswith("bivy ")
+        if own and each.subject == digest and each.artifact_type == MEDIA_TYPES[form] and each.blobs:
+            return each.blobs[0].read()
+    return None
 
 
 def _is_wanted(path: str, size: int) -> bool:
