@@ -303,6 +303,9 @@ def _source_of(package: Locked) -> Source:
     from bivy.app.git import public_address
 
     told = package.repository
+    if told and not told.commit:
+        raise BivyError(f"the lock does not say which commit of {public_address(told.address)} {package.name} is",
+                        hint="lock it again")  # fmt: skip
     if told:
         return Source("git", public_address(told.address), "", told.commit, told.revision, told.subdirectory)
     return Source("folder", str(package.folder or package.place))

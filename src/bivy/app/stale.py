@@ -30,15 +30,19 @@ def check_stated(project: Project, lock: Lock) -> None:
             continue
         path = folder / "pyproject.toml"
         table = read_document(path).table if path.is_file() else {}
-        if "project" not in table or not {"dependencies", "optional-dependencies"}.isdisjoint(
-            table["project"].get("dynamic", ())
-        ):
+        if not isinstance(table.get("project"), dict) or _says_late(table["project"]):
             continue
         whose = "the project" if own else package.name
         if fault := _difference(package, table, whose):
             raise _refusal(project, fault)
         if own and (fault := _python(lock, table["project"])):
             raise _refusal(project, fault)
+
+
+def _says_late(project: Mapping[str, Any]) -> bool:
+    """Tell whether a project says only when it is built what it requires."""
+    dynamic = project.get("dynamic", [])
+    return not isinstance(dynamic, list) or "dependencies" in dynamic or "optional-dependencies" in dynamic
 
 
 def _refusal(project: Project, fault: str) -> BivyError:

@@ -25,6 +25,8 @@ PARTS = {
     "blobs": "what images in registries are made of",
     "registries": "what is known to be in which registry",
     "wheels": "wheels that were compiled",
+    "apart": "wheels that were compiled of folders and repositories",
+    "git": "repositories that something is required from",
     "roots": "images unpacked for bivy run",
     "runtime": "the compiler's runtime for each target",
     "logs": "logs of builds",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bivy.errors import BivyError
-from bivy.musl.dependencies.lock import Origin, reach
+from bivy.musl.dependencies.lock import Locked, Origin, Repository, reach
 from bivy.musl.dependencies.pylock import parse_pylock, read_pylock
 from bivy.musl.dependencies.uvlock import PLAIN, Wanted
 from tests.musl.dependencies.conftest import target
@@ -67,6 +67,27 @@ def test_files_origins_and_who_requires_whom_are_read() -> None:
     assert not reached["six"].asked
     assert reached["base"].package.origin is Origin.GIT
     assert reached["single"].package.files[0].name == "single-1-py3-none-any.whl"
+
+
+def placed(table: str) -> Locked:
+    text = f'lock-version = "1.0"\ncreated-by = "t"\n[[packages]]\nname = "a"\n[packages.{table}'
+    return parse_pylock(text, "pylock.toml", folder=Path("/here")).packages[0]
+
+
+def test_folders_commits_and_archives_are_read() -> None:
+    folder = placed('directory]\npath = "../lib"\nsubdirectory = "p"\n')
+    assert (folder.origin, folder.folder) == (Origin.FOLDER, Path("/lib/p"))
+    commit = placed('vcs]\ntype = "git"\nurl = "https://x.org/a"\ncommit-id = "abc"\nrequested-revision = "v1"\n')
+    assert commit.repository == Repository("https://x.org/a", "abc", "v1")
+    here = placed('vcs]\ntype = "git"\npath = "a"\ncommit-id = "abc"\nsubdirectory = "p"\n')
+    assert here.repository == Repository("file:///here/a", "abc", "", "p")
+    archive = placed('archive]\npath = "a.tar.gz"\nsubdirectory = "p"\nhashes = {sha256 = "00"}\n')
+    assert (archive.origin, archive.subdirectory) == (Origin.PATH, "p")
+
+
+def test_a_repository_of_another_program_is_refused() -> None:
+    with pytest.raises(BivyError, match="a comes from a repository of hg"):
+        placed('vcs]\ntype = "hg"\nurl = "https://x.org/a"\ncommit-id = "abc"\n')
 
 
 def test_a_later_version_one_is_read_and_a_version_two_is_named() -> None:

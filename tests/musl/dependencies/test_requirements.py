@@ -120,3 +120,19 @@ def test_no_text_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, tex
     path = tmp_path_factory.mktemp("any") / "r.txt"
     path.write_text(text, "utf-8", errors="ignore")
     read_requirements(path)
+
+
+def test_places_without_a_name_are_named_by_who_can(tmp_path: Path) -> None:
+    path = write(tmp_path, content="./lib[x] ; python_version > '3'\n-e ../b\nc @ https://example.org/c.tar.gz\n")
+    asked: list[tuple[str, Path]] = []
+
+    def naming(place: str, folder: Path) -> str:
+        asked.append((place, folder))
+        return f"named{len(asked)} @ file:///x"
+
+    question, problems = read_requirements(path, naming)
+    assert asked == [("./lib[x]", tmp_path), ("../b", tmp_path)]
+    assert question.requirements == (
+        "named1 @ file:///x ; python_version > '3'", "named2 @ file:///x", "c @ https://example.org/c.tar.gz",
+    )  # fmt: skip
+    assert problems == ()

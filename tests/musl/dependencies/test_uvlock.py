@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bivy.errors import BivyError
-from bivy.musl.dependencies.lock import Origin, reach
+from bivy.musl.dependencies.lock import Locked, Origin, Repository, Stated, reach
 from bivy.musl.dependencies.uvlock import PLAIN, Wanted, parse_uv_lock, read_uv_lock
 from tests.musl.dependencies.conftest import target
 
@@ -171,6 +171,56 @@ version = "2"
 source = { registry = "i" }
 """
     assert names(text, wanted=Wanted(extras=frozenset({"new"}))) == {"app": "1", "lib": "2"}
+
+
+def test_of_a_workspace_one_project_can_be_meant_and_the_others_are_then_folders() -> None:
+    lock = parse_uv_lock(LOCK, "uv.lock", Wanted(project="helper"), Path("/ws"))
+    assert {each.package.name for each in reach(lock, target())} == {"helper", "six"}
+    app = parse_uv_lock(LOCK, "uv.lock", Wanted(project="app"), Path("/ws"))
+    (helper,) = (each for each in app.packages if each.name == "helper")
+    assert (helper.origin, helper.folder, helper.virtual) == (Origin.FOLDER, Path("/ws/helper"), True)
+    assert parse_uv_lock(LOCK, "uv.lock", Wanted(project="somebody")) == parse_uv_lock(LOCK, "uv.lock")
+
+
+def sourced(source: str, more: str = "") -> Locked:
+    text = f'version = 1\n[[package]]\nname = "a"\nversion = "1"\nsource = {{ {source} }}\n{more}'
+    return parse_uv_lock(text, "uv.lock", folder=Path("/here")).packages[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("https://x.org/a?rev=v1#abc", Repository("https://x.org/a", "abc", "v1")),
+        ("https://x.org/a?branch=b%2Fc&subdirectory=p%2Fq#abc", Repository("https://x.org/a", "abc", "b/c", "p/q")),
+        ("ssh://git@x.org/a?q=1&tag=t#abc", Repository("ssh://git@x.org/a?q=1", "abc", "t")),
+        ("file:///x", Repository("file:///x", "")),
+    ],
+)
+def test_the_commit_that_a_distribution_comes_from_is_read(place: str, expected: Repository) -> None:
+    assert sourced(f'git = "{place}"').repository == expected
+
+
+def test_folders_are_relative_to_the_lock() -> None:
+    assert sourced('directory = "../lib"').folder == Path("/lib")
+    assert sourced('editable = "/else/lib"').folder == Path("/else/lib")
+    assert sourced('url = "https://x.org/a.zip", subdirectory = "p"').subdirectory == "p"
+
+
+def test_what_a_project_required_when_it_was_locked_is_read() -> None:
+    more = """
+[package.metadata]
+requires-dist = [
+    { name = "B_b", extras = ["X"], specifier = ">=1", marker = "extra == 'fast'" },
+    { name = "c", git = "g" },
+]
+[package.metadata.requires-dev]
+dev = [{ name = "d" }]
+"""
+    assert sourced('virtual = "."', more).requires_dist == (
+        Stated("b-b", ("x",), ">=1", "extra fast"), Stated("c", elsewhere=True), Stated("d", of="group dev"),
+    )  # fmt: skip
+    assert sourced('virtual = "."').requires_dist == ()  # uv leaves out what is empty
+    assert sourced('virtual = "."', 'dependencies = [{ name = "b" }]').requires_dist is None
 
 
 def test_a_newer_format_is_named_with_what_to_do() -> None:
