@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bivy.app.sight import look_at, spell_changes
+from bivy.app.sight import look_at, spell_changes, with_beside
 from tests.app.projects import write_files
 
 
@@ -87,3 +87,18 @@ def test_a_script_is_itself_and_its_lock(tmp_path: Path) -> None:
 
 def test_a_project_is_meant_by_its_pyproject_toml_too(project: Path) -> None:
     assert look_at(project / "pyproject.toml", {}) == look_at(project, {})
+
+
+def test_what_lies_beside_the_project_is_seen_by_the_same_rules(project: Path, tmp_path: Path) -> None:
+    library = write_files(tmp_path / "lib", {"lib.py": "", ".git/HEAD": ""})
+    lock = tmp_path / "uv.lock"
+    beside = (str(library), str(lock))
+    before = with_beside(look_at(project, {}), beside)
+    assert {library, tmp_path} <= before.folders
+    write_files(library, {".git/HEAD": "changed"})
+    assert not with_beside(look_at(project, {}), beside).differs(before)
+    write_files(library, {"lib.py": "changed"})
+    now = with_beside(look_at(project, {}), beside)
+    assert spell_changes(before, now) == f"{library}/lib.py changed"
+    lock.write_text("")
+    assert with_beside(look_at(project, {}), beside).differs(now)

@@ -138,6 +138,21 @@ def test_a_change_of_a_file_changes_the_answer(service: Path, layout: Path, port
         becomes(port, "four")
 
 
+def test_a_change_in_a_folder_that_it_depends_on_changes_the_answer(service: Path, layout: Path, port: int) -> None:
+    library = write_files(service.parent / "words", {
+        "pyproject.toml": '[project]\nname = "words"\nversion = "1"\ndescription = "Words"\n'
+                          '[build-system]\nrequires = ["flit_core"]\n'
+                          'build-backend = "flit_core.buildapi"\n',
+        "words.py": '"""Words."""\nTEXT = "one"\n',
+    })  # fmt: skip
+    write_files(service, {"greeting.py": "from words import TEXT\n", "requirements.txt": "../words\n"})
+    with watched(service, layout) as watching:
+        becomes(port, "one")
+        write_files(library, {"words.py": '"""Words."""\nTEXT = "two"\n'})
+        becomes(port, "two")
+        watching.said("words.py changed: service:0 made again in")
+
+
 def test_an_image_that_cannot_be_made_leaves_the_one_before_running(service: Path, layout: Path, port: int) -> None:
     told = (service / "pyproject.toml").read_text()
     with watched(service, layout) as watching:

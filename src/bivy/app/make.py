@@ -117,6 +117,7 @@ class MadeApp(msgspec.Struct, frozen=True):
         notes: What a person ought to know.
         bases: What it stands on, for each platform.
         unchanged: Whether it was there already.
+        beside: The folders and files outside of the project's folder that it was made of, too.
     """
 
     name: str
@@ -126,6 +127,7 @@ class MadeApp(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     bases: tuple[Stood, ...]
     unchanged: bool = False
+    beside: tuple[str, ...] = ()
 
 
 class _Receipt(msgspec.Struct, frozen=True):
@@ -135,13 +137,11 @@ class _Receipt(msgspec.Struct, frozen=True):
         key: The digest of what was asked for, and of what the project looked like.
         made: What was made.
         seen: What the project's files were like.
-        beside: The folders and files outside of the project's folder that it was made of, too.
     """
 
     key: str
     made: MadeApp
     seen: dict[str, Seen]
-    beside: tuple[str, ...] = ()
 
 
 def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeApp:
@@ -155,20 +155,21 @@ def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeA
     asked = _asked(wish)
     place = cache / "app" / "made" / f"{_digest([asked])}.json"
     receipt = _read_receipt(place)
-    seen = look_at(wish.where, receipt.beside if receipt else ())
+    known = receipt.made.beside if receipt else ()
+    seen = look_at(wish.where, known)
     key = _digest([asked, seen[0]]) if seen else ""
     if receipt and key == receipt.key and not wish.upgrade and not wish.lock and _is_there(wish.output, receipt.made):
         made = msgspec.structs.replace(receipt.made, unchanged=True)
         for note in made.notes:
             progress.say(note)
         return made
-    made, files, beside = _make(wish, receipt.seen if receipt else {}, cache=cache, jobs=jobs, progress=progress)
-    if beside != (receipt.beside if receipt else ()):
+    made, files = _make(wish, receipt.seen if receipt else {}, cache=cache, jobs=jobs, progress=progress)
+    if made.beside != known:
         # Only now it is known where to look; what changed since the start would be too new to count.
-        seen = look_at(wish.where, beside)
+        seen = look_at(wish.where, made.beside)
         key = _digest([asked, seen[0]]) if seen else ""
     if seen and is_settled(seen[1], started):
-        write_whole(place, msgspec.json.encode(_Receipt(key, made, files, beside)))
+        write_whole(place, msgspec.json.encode(_Receipt(key, made, files)))
     return made
 
 
@@ -214,7 +215,7 @@ def _is_whole(layout: Path, image: MadeImage) -> bool:
 
 def _make(
     wish: Wish, seen: Mapping[str, Seen], *, cache: Path, jobs: int, progress: Progress
-) -> tuple[MadeApp, dict[str, Seen], tuple[str, ...]]:
+) -> tuple[MadeApp, dict[str, Seen]]:
     from bivy.app.dependencies import places_beside
     from bivy.app.project import read_project
     from bivy.arch import build_machine, find_arch
@@ -232,7 +233,8 @@ def _make(
             for arch in arches]  # fmt: skip
     images, bases, _ = zip(*made, strict=True)
     beside = places_beside(project, [each for _, _, pinned in made for each in pinned])
-    return MadeApp(name, images, project.start, project.ports, project.notes, bases), dict(contents.seen), beside
+    made_app = MadeApp(name, images, project.start, project.ports, project.notes, bases, beside=beside)
+    return made_app, dict(contents.seen)
 
 
 def _lock(project: Project, arches: Sequence[Arch], wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> None:

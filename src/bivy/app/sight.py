@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bivy.app.files import find_files
@@ -11,8 +12,7 @@ from bivy.app.project import DECLARING, meant_by, read_said
 from bivy.errors import BivyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SHOWN: Final = 3
 
@@ -64,6 +64,27 @@ def look_at(where: Path, told: Mapping[str, object], before: Sight | None = None
     own = {file.path for file in found.files if listed and _is_listed(root / file.path, listed)}
     paths = [*(file.path for file in found.files if file.path not in own), *DECLARING]
     return Sight(_states(root, paths), "", frozenset(root / folder for folder in found.folders), exclude)
+
+
+def with_beside(sight: Sight, beside: Sequence[str]) -> Sight:
+    """Return a sight that has what lies outside of the project's folder, too: dependencies, the workspace's lock.
+
+    Args:
+        sight: What the project itself looks like.
+        beside: Folders and files, by their whole paths.
+    """
+    files, folders = dict(sight.files), set(sight.folders)
+    for place in map(Path, beside):
+        if not place.is_dir():
+            files |= _states(Path("/"), (str(place),))
+            folders.add(place.parent)
+            continue
+        with contextlib.suppress(BivyError):  # what cannot be read, the next build says
+            found = find_files(place, ())
+            files |= {f"{place}/{path}": state for path, state in
+                      _states(place, [file.path for file in found.files]).items()}  # fmt: skip
+            folders |= {place / folder for folder in found.folders}
+    return replace(sight, files=files, folders=frozenset(folders))
 
 
 def _states(root: Path, paths: Iterable[str]) -> dict[str, tuple[int, ...]]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 from bivy.apk.errors import ApkError
 from bivy.app.alarm import Alarm
 from bivy.app.make import make_app
-from bivy.app.sight import look_at, spell_changes
+from bivy.app.sight import look_at, spell_changes, with_beside
 from bivy.arch import build_machine
 from bivy.errors import BivyError
 from bivy.oci.layout import read_image
@@ -77,10 +77,15 @@ def watch(wish: Wish, manner: Manner, *, cache: Path, jobs: int) -> NoReturn:
         run = _Run(wish, manner, program, cache, jobs)
         before = None
         while True:
-            now = look_at(wish.where, wish.told, before, wish.sbom)
+            beside = run.beside
+            seen = look_at(wish.where, wish.told, before, wish.sbom)
+            now = with_beside(seen, beside)
             alarm.watch(now.folders)
             if before is None or now.differs(before):
                 run.build(spell_changes(before, now) if before else "")
+            if run.beside != beside:  # only now it is known where to look, too
+                now = with_beside(seen, run.beside)
+                alarm.watch(now.folders)
             before = now
             ended = happened.get()
             if ended and program.is_current(ended.process):
@@ -97,6 +102,7 @@ class _Run:
     cache: Path
     jobs: int
     image: Image | None = None
+    beside: tuple[str, ...] = ()
     said: set[str] = field(default_factory=set)
 
     def build(self, what: str) -> None:
@@ -132,6 +138,7 @@ class _Run:
             once = _Once(progress, self.said)
             made = make_app(self.wish, cache=self.cache, jobs=self.jobs, progress=once)
             self.wish = replace(self.wish, lock=False, upgrade=False)
+            self.beside = made.beside
             platforms = [each.platform for each in made.images]
             own = build_machine().platform
             image = read_image(self.wish.output, made.name, own if own in platforms else platforms[0])
