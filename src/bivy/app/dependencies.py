@@ -18,6 +18,7 @@ from bivy.errors import BivyError
 from bivy.files import sha256_of, write_whole
 from bivy.musl.archives.standards import normalised
 from bivy.progress import under_way
+from bivy.tables import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -313,9 +314,7 @@ def resolve_project(project: Project, targets: tuple[Target, ...], asking: Askin
 def _uv_settings(script: Path) -> Mapping[str, object]:
     from bivy.app.table import read_script_block
 
-    tool = read_script_block(script).table.get("tool", {})
-    uv = tool.get("uv", {}) if isinstance(tool, dict) else {}
-    return uv if isinstance(uv, dict) else {}
+    return table_at(read_script_block(script).table, "tool", "uv")
 
 
 def _refuse_incomplete(resolution: Resolution, target: Target, asking: Asking) -> None:

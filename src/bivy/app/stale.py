@@ -9,6 +9,7 @@ from bivy.app.values import ProjectKind
 from bivy.errors import BivyError
 from bivy.musl.archives.standards import normalised
 from bivy.musl.dependencies.lock import Origin, Stated
+from bivy.tables import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -147,11 +148,13 @@ def _comparable(stated: Stated) -> Stated:
 def _requirements(table: Mapping[str, Any]) -> Iterator[Stated]:
     """Yield what a project requires now, with its extras and groups, as a lock of uv's says it."""
     project = table["project"]
-    sources = _at(table, "tool", "uv", "sources")
+    sources = table_at(table, "tool", "uv", "sources")
     lists: list[tuple[str, object]] = [("", project.get("dependencies", []))]
-    lists += [(f"extra {normalised(name)}", each) for name, each in _at(project, "optional-dependencies").items()]
-    lists += [(f"group {normalised(name)}", [*_group(table, name, ())]) for name in _at(table, "dependency-groups")]
-    legacy = _at(table, "tool", "uv").get("dev-dependencies")
+    lists += [(f"extra {normalised(name)}", each) for name, each in table_at(project, "optional-dependencies").items()]
+    lists += [
+        (f"group {normalised(name)}", [*_group(table, name, ())]) for name in table_at(table, "dependency-groups")
+    ]
+    legacy = table_at(table, "tool", "uv").get("dev-dependencies")
     lists += [("group dev", legacy)] if legacy else []
     for of, entries in lists:
         for text in entries if isinstance(entries, list) else ():
@@ -175,20 +178,13 @@ def _parsed(text: str, of: str, sources: Mapping[str, Any]) -> Stated | None:
 
 
 def _group(table: Mapping[str, Any], name: str, above: tuple[str, ...]) -> Iterator[str]:
-    groups = {normalised(each): entries for each, entries in _at(table, "dependency-groups").items()}
+    groups = {normalised(each): entries for each, entries in table_at(table, "dependency-groups").items()}
     entries = groups.get(normalised(name), [])
     for entry in entries if isinstance(entries, list) and normalised(name) not in above else ():
         if isinstance(entry, str):
             yield entry
         elif isinstance(entry, dict) and isinstance(other := entry.get("include-group"), str):
             yield from _group(table, other, (*above, normalised(name)))
-
-
-def _at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    value: Any = table
-    for key in keys:
-        value = value.get(key, {}) if isinstance(value, dict) else {}
-    return value if isinstance(value, dict) else {}
 
 
 def _python(lock: Lock, project: Mapping[str, Any]) -> str:
