@@ -77,6 +77,14 @@ def convert(path: Path, text: str, value: object, kind: type[Value], at: str = "
         raise _wrong(path, text, str(fault), kind, at, what) from None
 
 
+def table_at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    """Return a table within a table; an empty one where there is none."""
+    value: Any = table
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the end of a message that names what was probably meant; nothing where nothing is near."""
     near = difflib.get_close_matches(word, list(known), n=1)

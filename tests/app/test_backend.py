@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -19,7 +20,7 @@ from bivy.progress import Silent
 from tests.app.projects import write_files
 from tests.integration.conftest import bivy, dist  # noqa: F401 - a fixture
 from tests.musl.dependencies.conftest import shelf  # noqa: F401 - likewise
-from tests.musl.dependencies.shelf import Shelf
+from tests.musl.dependencies.shelf import Shelf, Shelved
 from tests.wheels.conftest import TARGET, base, cache  # noqa: F401 - likewise
 from tests.wheels.making import module, write_sdist
 
@@ -144,3 +145,25 @@ def test_bivy_wheel_takes_a_folder_and_bivy_app_makes_an_image_of_it(
     assert bivy("run", "--output", str(dist), "compiled:1").stdout.strip() == "42"
     refused = bivy("wheel", str(tmp_path / "nothing"), "--layout", str(dist), check=False)
     assert (refused.returncode, "there is no such file or folder" in refused.stderr) == (2, True)
+
+
+def test_the_source_archive_that_is_compiled_is_the_locked_one(
+    asking: Asking, tmp_path: Path, shelf: Shelf  # noqa: F811 - pytest's way
+) -> None:  # fmt: skip
+    content = write_sdist(tmp_path, {"more.c": module("more")}, name="more").read_bytes()
+    shelf.projects["more"] = [Shelved("more-1.0.tar.gz", content)]
+    lock = (
+        'version = 1\nrequires-python = ">=3.11"\n[[package]]\nname = "more"\nversion = "1.0"\n'
+        f'source = {{ registry = "{shelf.address}" }}\n'
+        f'sdist = {{ url = "{shelf.address.replace("/simple", "/files/more-1.0.tar.gz")}", hash = "sha256:DIGEST" }}\n'
+        '[[package]]\nname = "service"\nversion = "1"\nsource = { virtual = "." }\ndependencies = [{ name = "more" }]\n'
+    )
+    said = '[project]\nname = "service"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["more"]\n'
+    folder = write_files(tmp_path / "service", {"main.py": "", "pyproject.toml": said})
+    (folder / "uv.lock").write_text(lock.replace("DIGEST", "0" * 64))
+    told = {"entrypoint": ["python3", "main.py"]}
+    with pytest.raises(BivyError, match=r"more.*0000"):
+        pin_dependencies(read_project(folder, told), TARGET, asking)
+    (folder / "uv.lock").write_text(lock.replace("DIGEST", hashlib.sha256(content).hexdigest()))
+    (found,) = pin_dependencies(read_project(folder, told), TARGET, asking)
+    assert "musllinux" in found.file

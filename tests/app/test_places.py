@@ -15,12 +15,13 @@ import msgspec
 import pytest
 from uv import find_uv_bin
 
-from bivy.app.dependencies import Asking, Pinned, pin_dependencies, places_beside
+from bivy.app.dependencies import Asking, Pinned, pin_dependencies
 from bivy.app.distributions import dependency_layers
 from bivy.app.git import checkout, public_address
 from bivy.app.install import Origin, install
 from bivy.app.lockfile import write_lock
 from bivy.app.project import read_project
+from bivy.app.saying import places_beside
 from bivy.arch import ARCHES
 from bivy.errors import BivyError
 from bivy.musl.archives.wheel import open_wheel

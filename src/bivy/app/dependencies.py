@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,14 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from bivy.app.saying import files_of
+from bivy.app.stale import LOCKS, check_lock
 from bivy.app.values import ProjectKind
 from bivy.errors import BivyError
 from bivy.files import sha256_of, write_whole
 from bivy.musl.archives.standards import normalised
-from bivy.musl.dependencies.workspace import find_workspace
 from bivy.progress import under_way
+from bivy.tables import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,17 +26,16 @@ if TYPE_CHECKING:
     from bivy.app.places import Places
     from bivy.app.values import Project
     from bivy.musl.dependencies import Resolution
-    from bivy.musl.dependencies.lock import File, Lock, Locked, Reached
+    from bivy.musl.dependencies.lock import File, Locked, Reached
     from bivy.musl.report import Distribution
     from bivy.musl.target import Target
     from bivy.oci.image import Image
     from bivy.progress import Progress
     from bivy.wheels.build import Settings
+    from bivy.wheels.find import Candidate
 
 # Raised when the same lock or requirements come to other wheels.
 GENERATION: Final = 3
-
-LOCKS: Final = ("uv.lock", "pylock.toml")
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -174,20 +174,6 @@ def _places(project: Project, target: Target, asking: Asking) -> Places:
     return Places(target, asking, tuple(addresses))
 
 
-def places_beside(project: Project, pinned: Sequence[Pinned]) -> tuple[str, ...]:
-    """Return the folders and files outside of a project's folder that its image is made of.
-
-    Args:
-        project: The project.
-        pinned: What it depends on.
-    """
-    places = [each.source.place for each in pinned if each.source and each.source.kind == "folder"]
-    if project.dependencies:
-        places += map(str, _files_named(project))
-    found = {os.path.normpath(each) for each in places}
-    return tuple(sorted(each for each in found if not Path(each).is_relative_to(project.root)))
-
-
 def _read_kept(place: Path) -> tuple[Pinned, ...] | None:
     try:
         kept = msgspec.json.decode(place.read_bytes(), type=tuple[Pinned, ...])
@@ -210,52 +196,6 @@ def _key(project: Project, target: Target, asking: Asking) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
-def files_of(project: Project) -> Iterator[bytes]:
-    """Yield the content of all files that say what is needed: requirements files may name others, and folders."""
-    yield from (path.read_bytes() for path in _files_named(project))
-
-
-def _files_named(project: Project) -> Iterator[Path]:
-    if not project.dependencies:
-        return
-    waiting = [project.root / project.dependencies]
-    if waiting[0].name in ("pyproject.toml", *LOCKS):
-        waiting += [project.root / "uv.toml"]
-    if waiting[0].name == "uv.lock":  # which is held against it
-        waiting += [project.root / "pyproject.toml"]
-    workspace = find_workspace(project.root) if waiting[0].name in ("pyproject.toml", "uv.lock") else None
-    if workspace:
-        waiting += [folder / "pyproject.toml" for folder in (workspace.root, *workspace.members.values())]
-    seen = set()
-    while waiting:
-        path = waiting.pop()
-        if path in seen or not path.is_file():
-            continue
-        seen.add(path)
-        yield path
-        content = path.read_bytes()
-        if path.suffix in (".txt", ".in"):
-            named = re.findall(rb"(?m)^\s*(?:-r|-c|--requirement|--constraint)[\s=]*(\S+)", content)
-            waiting += [path.parent / each.decode("utf-8", "replace") for each in named]
-        if path.name not in LOCKS:
-            for folder in _named_folders(path, content.decode("utf-8", "replace")):
-                waiting += [folder / each for each in ("pyproject.toml", "setup.py", "setup.cfg")]
-
-
-_FOLDER: Final = re.compile(
-    r"""(?m)^\s*(?:-e|--editable)[\s=]*([^\s#\[]+)|^\s*(\.{0,2}/[^\s#\[]*)|file://([^\s"'#\[]+)|"""
-    r"""\bpath\s*=\s*["']([^"'\n]+)["']"""
-)
-
-
-def _named_folders(path: Path, text: str) -> Iterator[Path]:
-    """Yield the folders that requirements or uv's sources in a text seem to name: those that are there."""
-    for found in _FOLDER.finditer(text):
-        folder = path.parent / unquote(next(filter(None, found.groups()), ""))
-        if folder.is_dir():
-            yield folder
-
-
 def _pin(project: Project, target: Target, asking: Asking) -> Iterator[Pinned]:
     from bivy.musl.dependencies.choose import Fit, choose
     from bivy.musl.dependencies.lock import Origin, reach
@@ -265,7 +205,7 @@ def _pin(project: Project, target: Target, asking: Asking) -> Iterator[Pinned]:
     reached = [each for each in reach(lock, target) if not _is_own(each.package, project)]
     check_lock(project, target, [(each.package.name, each.package.version) for each in reached], lock)
     hashes = _hashes(project)
-    unfit = []
+    unfit: list[tuple[Reached, File | None]] = []
     for each in reached:
         package = each.package
         if package.origin in (Origin.FOLDER, Origin.GIT):
@@ -278,7 +218,7 @@ def _pin(project: Project, target: Target, asking: Asking) -> Iterator[Pinned]:
         if direct and chosen and chosen.fit is Fit.SOURCE:
             yield _placed(each, _archive_of(package, chosen.file))
         elif chosen is None or chosen.fit is Fit.SOURCE:
-            unfit.append(each)
+            unfit.append((each, chosen.file if chosen else None))
         else:
             yield _pinned(each, chosen.file, package.place if direct else "")
     if unfit:
@@ -375,9 +315,7 @@ def resolve_project(project: Project, targets: tuple[Target, ...], asking: Askin
 def _uv_settings(script: Path) -> Mapping[str, object]:
     from bivy.app.table import read_script_block
 
-    tool = read_script_block(script).table.get("tool", {})
-    uv = tool.get("uv", {}) if isinstance(tool, dict) else {}
-    return uv if isinstance(uv, dict) else {}
+    return table_at(read_script_block(script).table, "tool", "uv")
 
 
 def _refuse_incomplete(resolution: Resolution, target: Target, asking: Asking) -> None:
@@ -394,59 +332,6 @@ def _refuse_incomplete(resolution: Resolution, target: Target, asking: Asking) -
         raise _impossible(missing.name, verdicts.get(missing.name))
     for problem in resolution.problems:
         raise BivyError(f"{problem.subject}: {problem.message}", hint=problem.hint or None)
-
-
-def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str]], lock: Lock | None = None) -> None:
-    """Refuse a lock that is not for what the project requires.
-
-    Args:
-        project: The project.
-        target: What for.
-        locked: The names and versions that the lock installs.
-        lock: The lock, where it may say what it was made for.
-
-    Raises:
-        BivyError: A requirement is not in the lock, or in a version that it rules out; or the lock was made for other
-            requirements.
-    """
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    name_of_lock = Path(project.dependencies).name
-    if not name_of_lock.startswith(LOCKS) or project.kind is ProjectKind.SCRIPT:
-        return
-    versions: dict[str, list[str]] = {}
-    for name, version in locked:
-        versions.setdefault(name, []).append(version)
-    for text in project.metadata.requires or _written(project.root):
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if requirement.marker and not requirement.marker.evaluate({**target.markers, "extra": ""}):
-            continue
-        name = normalised(requirement.name)
-        if name == normalised(project.name):
-            continue
-        found = versions.get(name)
-        fits = found and any(not each or requirement.specifier.contains(each, prereleases=True) for each in found)
-        if not fits:
-            what = f"has {name} {found[0]}" if found else f"does not have {name}"
-            raise BivyError(
-                f"{project.dependencies} does not match the project: it {what}, and the project requires {text}",
-                hint="lock it again: uv lock" if name_of_lock == "uv.lock" else "lock it again",
-            )
-    if lock and name_of_lock == "uv.lock":
-        from bivy.app.stale import check_stated
-
-        check_stated(project, lock)
-
-
-def _written(root: Path) -> tuple[str, ...]:
-    """Return what a requirements file beside a lock says, which is what the lock was made from."""
-    from bivy.musl.dependencies.requirements import read_requirements
-
-    path = root / "requirements.txt"
-    return read_requirements(path)[0].requirements if path.is_file() else ()
 
 
 def _allowed(package: Locked, hashes: Mapping[str, frozenset[str]], where: str) -> list[File]:
@@ -479,13 +364,15 @@ def _hashes(project: Project) -> dict[str, frozenset[str]]:
     return {name: frozenset(digests) for name, digests in found.items()}
 
 
-def _elsewhere(unfit: Sequence[Reached], resolution: Resolution, target: Target, asking: Asking) -> Iterator[Pinned]:
+def _elsewhere(
+    unfit: Sequence[tuple[Reached, File | None]], resolution: Resolution, target: Target, asking: Asking
+) -> Iterator[Pinned]:
     """Yield wheels that were compiled for what has none, or say of each distribution why there is none."""
     from bivy.musl.report import Verdict
 
     verdicts = {each.name: each for each in _verdicts(resolution, target, asking)}
     needed: list[Distribution] = []
-    by_name = {each.package.name: each for each in unfit}
+    by_name = {each.package.name: each for each, _ in unfit}
     for name, reached in by_name.items():
         verdict = verdicts.get(name)
         if verdict is None or verdict.verdict in (Verdict.IMPOSSIBLE, Verdict.UNKNOWN):
@@ -497,7 +384,8 @@ def _elsewhere(unfit: Sequence[Reached], resolution: Resolution, target: Target,
         else:
             needed.append(verdict)
     if needed:
-        yield from _build(needed, by_name, target, asking)
+        sources = {each.package.name: source for each, source in unfit if source}
+        yield from _build(needed, by_name, sources, target, asking)
 
 
 def _verdicts(resolution: Resolution, target: Target, asking: Asking) -> tuple[Distribution, ...]:
@@ -516,22 +404,31 @@ def _impossible(name: str, verdict: Distribution | None, version: str = "") -> B
 
 
 def _build(
-    needed: Sequence[Distribution], reached: Mapping[str, Reached], target: Target, asking: Asking
-) -> Iterator[Pinned]:
+    needed: Sequence[Distribution], reached: Mapping[str, Reached], sources: Mapping[str, File], target: Target,
+    asking: Asking,
+) -> Iterator[Pinned]:  # fmt: skip
     """Compile what has no wheel, once, or name the command that does."""
-    requirements = [f"{each.name}=={each.version}" for each in needed]
     if asking.base is not None:
         from bivy.wheels.build import build_wheels
 
         for each in build_wheels(
-            requirements, target=target, base=asking.base, cache=asking.cache, progress=asking.progress,
-            settings=asking.settings(),
+            [_to_compile(one, reached[one.name].package, sources.get(one.name)) for one in needed],
+            target=target, base=asking.base, cache=asking.cache, progress=asking.progress, settings=asking.settings(),
         ):  # fmt: skip
             of = reached[each.name]
             yield Pinned(each.name, each.version, each.file, str(each.wheel), requires=of.requires, asked=of.asked)
         return
-    words = " ".join(requirements)
+    words = " ".join(f"{each.name}=={each.version}" for each in needed)
     raise BivyError(
         f"{words} {'has' if len(needed) == 1 else 'have'} no wheel for {target}",
         hint=f"compile it once, outside the image: bivy wheel {words}",
     )
+
+
+def _to_compile(needed: Distribution, package: Locked, source: File | None) -> str | Candidate:
+    """Return the source archive that is locked, with its digest; else what is to be looked for."""
+    from bivy.wheels.find import Candidate
+
+    if source is None or needed.version != package.version or ("://" in source.url and not source.sha256):
+        return f"{needed.name}=={needed.version}"
+    return Candidate(package.name, package.version, source, files=package.files)

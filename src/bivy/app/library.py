@@ -19,6 +19,7 @@ from bivy.app.version import find_version
 from bivy.errors import BivyError, UsageError
 from bivy.files import scratch_folder
 from bivy.musl.archives.standards import LEGACY_BACKEND
+from bivy.tables import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -57,8 +58,7 @@ def open_library(root: Path, name: str = "", *, whole: bool = False) -> Project:
     tool: Mapping[str, Any] = document.table.get("tool", {}) if document else {}
     called = named.name or name or root.name
     version = named.version or (find_version(root, called, tool).version if named.name else "")
-    own = tool.get("bivy", {}) if isinstance(tool, dict) else {}
-    exclude = own.get("exclude", ()) if isinstance(own, dict) else ()
+    exclude = table_at(tool, "bivy").get("exclude", ())
     files = tuple(_everything(root)) if whole else find_files(root, [str(each) for each in exclude]).files
     return Project(
         name=called, version=version or "0", root=root, kind=ProjectKind.PACKAGE, options=AppOptions(),

@@ -216,8 +216,8 @@ def _is_whole(layout: Path, image: MadeImage) -> bool:
 def _make(
     wish: Wish, seen: Mapping[str, Seen], *, cache: Path, jobs: int, progress: Progress
 ) -> tuple[MadeApp, dict[str, Seen]]:
-    from bivy.app.dependencies import places_beside
     from bivy.app.project import read_project
+    from bivy.app.saying import places_beside
     from bivy.arch import build_machine, find_arch
 
     project = read_project(wish.where, wish.told)

@@ -15,6 +15,7 @@ from bivy import __version__
 from bivy.app.backend import make_wheel
 from bivy.epoch import source_date_epoch
 from bivy.files import replacing, write_whole
+from bivy.tables import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -177,12 +178,12 @@ def _copies(project: Project, *, compiled: bool) -> bool:
         or (project.root / "setup.py").exists()
         or (project.root / "setup.cfg").exists()
         or "backend-path" in table.get("build-system", {})
-        or "hooks" in _at(tool, "hatch", "build")
-        or "hooks" in _at(tool, "hatch", "build", "targets", "wheel")
-        or "hooks" in _at(tool, "hatch", "metadata")
-        or "build" in _at(tool, "poetry")
-        or ("ext-modules" in _at(tool, "setuptools") and not compiled)
-        or "cmdclass" in _at(tool, "setuptools")
+        or "hooks" in table_at(tool, "hatch", "build")
+        or "hooks" in table_at(tool, "hatch", "build", "targets", "wheel")
+        or "hooks" in table_at(tool, "hatch", "metadata")
+        or "build" in table_at(tool, "poetry")
+        or ("ext-modules" in table_at(tool, "setuptools") and not compiled)
+        or "cmdclass" in table_at(tool, "setuptools")
         or (project.root / "pdm_build.py").exists()
     )
     return not hooks
@@ -197,16 +198,9 @@ def _document(project: Project) -> Mapping[str, Any]:
 
 def _compiled_from(project: Project) -> set[str]:
     """Return the files that a project says it is compiled from: Cython compiles modules in Python, too."""
-    told = _at(_document(project), "tool", "setuptools").get("ext-modules")
+    told = table_at(_document(project), "tool", "setuptools").get("ext-modules")
     tables = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
     return {str(path) for table in tables for value in table.values() if isinstance(value, list) for path in value}
-
-
-def _at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    value: Any = table
-    for key in keys:
-        value = value.get(key, {}) if isinstance(value, dict) else {}
-    return value if isinstance(value, dict) else {}
 
 
 def _with_current(project: Project, contents: Contents, made: _Made, folder: Path, more: Sequence[str]) -> Path | None:

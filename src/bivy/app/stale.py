@@ -1,18 +1,75 @@
-"""A lock of uv's that was made for other requirements than a project has now is noticed: uv writes down for which."""
+"""A lock that is not for what a project requires now is noticed; uv writes down in its own what it was made for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+from bivy.app.values import ProjectKind
 from bivy.errors import BivyError
 from bivy.musl.archives.standards import normalised
 from bivy.musl.dependencies.lock import Origin, Stated
+from bivy.tables import table_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bivy.app.values import Project
     from bivy.musl.dependencies.lock import Lock, Locked
+    from bivy.musl.target import Target
+
+LOCKS: Final = ("uv.lock", "pylock.toml")
+
+
+def check_lock(project: Project, target: Target, locked: Sequence[tuple[str, str]], lock: Lock | None = None) -> None:
+    """Refuse a lock that is not for what the project requires.
+
+    Args:
+        project: The project.
+        target: What for.
+        locked: The names and versions that the lock installs.
+        lock: The lock, where it may say what it was made for.
+
+    Raises:
+        BivyError: A requirement is not in the lock, or in a version that it rules out; or the lock was made for other
+            requirements.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    name_of_lock = Path(project.dependencies).name
+    if not name_of_lock.startswith(LOCKS) or project.kind is ProjectKind.SCRIPT:
+        return
+    versions: dict[str, list[str]] = {}
+    for name, version in locked:
+        versions.setdefault(name, []).append(version)
+    for text in project.metadata.requires or _written(project.root):
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.marker and not requirement.marker.evaluate({**target.markers, "extra": ""}):
+            continue
+        name = normalised(requirement.name)
+        if name == normalised(project.name):
+            continue
+        found = versions.get(name)
+        fits = found and any(not each or requirement.specifier.contains(each, prereleases=True) for each in found)
+        if not fits:
+            what = f"has {name} {found[0]}" if found else f"does not have {name}"
+            raise BivyError(
+                f"{project.dependencies} does not match the project: it {what}, and the project requires {text}",
+                hint="lock it again: uv lock" if name_of_lock == "uv.lock" else "lock it again",
+            )
+    if lock and name_of_lock == "uv.lock":
+        check_stated(project, lock)
+
+
+def _written(root: Path) -> tuple[str, ...]:
+    """Return what a requirements file beside a lock says, which is what the lock was made from."""
+    from bivy.musl.dependencies.requirements import read_requirements
+
+    path = root / "requirements.txt"
+    return read_requirements(path)[0].requirements if path.is_file() else ()
 
 
 def check_stated(project: Project, lock: Lock) -> None:
@@ -91,11 +148,13 @@ def _comparable(stated: Stated) -> Stated:
 def _requirements(table: Mapping[str, Any]) -> Iterator[Stated]:
     """Yield what a project requires now, with its extras and groups, as a lock of uv's says it."""
     project = table["project"]
-    sources = _at(table, "tool", "uv", "sources")
+    sources = table_at(table, "tool", "uv", "sources")
     lists: list[tuple[str, object]] = [("", project.get("dependencies", []))]
-    lists += [(f"extra {normalised(name)}", each) for name, each in _at(project, "optional-dependencies").items()]
-    lists += [(f"group {normalised(name)}", [*_group(table, name, ())]) for name in _at(table, "dependency-groups")]
-    legacy = _at(table, "tool", "uv").get("dev-dependencies")
+    lists += [(f"extra {normalised(name)}", each) for name, each in table_at(project, "optional-dependencies").items()]
+    lists += [
+        (f"group {normalised(name)}", [*_group(table, name, ())]) for name in table_at(table, "dependency-groups")
+    ]
+    legacy = table_at(table, "tool", "uv").get("dev-dependencies")
     lists += [("group dev", legacy)] if legacy else []
     for of, entries in lists:
         for text in entries if isinstance(entries, list) else ():
@@ -119,20 +178,13 @@ def _parsed(text: str, of: str, sources: Mapping[str, Any]) -> Stated | None:
 
 
 def _group(table: Mapping[str, Any], name: str, above: tuple[str, ...]) -> Iterator[str]:
-    groups = {normalised(each): entries for each, entries in _at(table, "dependency-groups").items()}
+    groups = {normalised(each): entries for each, entries in table_at(table, "dependency-groups").items()}
     entries = groups.get(normalised(name), [])
     for entry in entries if isinstance(entries, list) and normalised(name) not in above else ():
         if isinstance(entry, str):
             yield entry
         elif isinstance(entry, dict) and isinstance(other := entry.get("include-group"), str):
             yield from _group(table, other, (*above, normalised(name)))
-
-
-def _at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    value: Any = table
-    for key in keys:
-        value = value.get(key, {}) if isinstance(value, dict) else {}
-    return value if isinstance(value, dict) else {}
 
 
 def _python(lock: Lock, project: Mapping[str, Any]) -> str:

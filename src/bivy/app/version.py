@@ -10,6 +10,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from bivy.tables import table_at
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -74,26 +76,26 @@ def _is_version(text: str) -> bool:
 
 def _places(root: Path, name: str, tool: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[str], str]]]:
     """Yield the files in which a version may stand, each with what finds it there."""
-    hatch = _at(tool, "hatch", "version")
+    hatch = table_at(tool, "hatch", "version")
     if path := hatch.get("path"):
         pattern = hatch.get("pattern")
         yield str(path), _by_pattern(pattern) if isinstance(pattern, str) else _assigned
     yield from _places_of_setuptools(root, tool)
     for key in ("pdm", "flit"):
-        if path := _at(tool, key, "version").get("path"):
+        if path := table_at(tool, key, "version").get("path"):
             yield str(path), _assigned
-    scikit = _at(tool, "scikit-build", "metadata", "version")
+    scikit = table_at(tool, "scikit-build", "metadata", "version")
     if path := scikit.get("input"):
         pattern = scikit.get("regex")
         yield str(path), _by_pattern(pattern) if isinstance(pattern, str) else _assigned
     if "maturin" in tool:
-        yield str(_at(tool, "maturin").get("manifest-path", "Cargo.toml")), _of_cargo
+        yield str(table_at(tool, "maturin").get("manifest-path", "Cargo.toml")), _of_cargo
     for *tables, key in _WRITTEN:
-        if path := _at(tool, *tables).get(key):
+        if path := table_at(tool, *tables).get(key):
             yield str(path), _assigned
     yield "setup.cfg", _of_setup_cfg
     yield "PKG-INFO", _by_pattern(r"(?m)^Version: (?P<version>\S+)$")
-    module = _at(tool, "flit", "module").get("name") or re.sub(r"[-.]+", "_", name)
+    module = table_at(tool, "flit", "module").get("name") or re.sub(r"[-.]+", "_", name)
     for folder in ("", "src/"):
         for file in _MODULES:
             yield f"{folder}{module}/{file}", _assigned
@@ -103,7 +105,7 @@ def _places(root: Path, name: str, tool: Mapping[str, Any]) -> Iterator[tuple[st
 
 
 def _places_of_setuptools(root: Path, tool: Mapping[str, Any]) -> Iterator[tuple[str, Callable[[str], str]]]:
-    dynamic = _at(tool, "setuptools", "dynamic", "version")
+    dynamic = table_at(tool, "setuptools", "dynamic", "version")
     file = dynamic.get("file")
     for each in file if isinstance(file, list) else [file] if file else []:
         yield str(each), str.strip
@@ -123,7 +125,7 @@ def _attribute(root: Path, tool: Mapping[str, Any], attribute: str) -> Iterator[
     """Yield the files in which ``package.module.__version__`` may be."""
     module, _, name = attribute.rpartition(".")
     folders = ["", "src/"]
-    told = _at(tool, "setuptools", "package-dir")
+    told = table_at(tool, "setuptools", "package-dir")
     for package, folder in told.items():
         if isinstance(folder, str) and package == "":
             folders.insert(0, f"{folder.strip('/')}/")
@@ -132,14 +134,6 @@ def _attribute(root: Path, tool: Mapping[str, Any], attribute: str) -> Iterator[
         for file in (f"{path}.py", f"{path}/__init__.py"):
             if (root / file).is_file():
                 yield file, lambda text: _assigned(text, (name,))
-
-
-def _at(table: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
-    """Return a table within a table; an empty one where there is none."""
-    value: Any = table
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
 
 
 def _assigned(text: str, names: tuple[str, ...] = _NAMES) -> str:
@@ -176,7 +170,7 @@ def _by_pattern(pattern: str) -> Callable[[str], str]:
 
 
 def _of_cargo(text: str) -> str:
-    version = _at(tomllib.loads(text), "package").get("version", "")
+    version = table_at(tomllib.loads(text), "package").get("version", "")
     return version if isinstance(version, str) else ""
 
 

@@ -175,3 +175,20 @@ def test_the_address_of_a_wheel_is_read(shelf: Shelf, make_terms: Callable[..., 
     terms = make_terms()
     part = check_distributions(ask_requirements([f"direct @ {address}"], terms), terms.targets, cache=terms.cache)
     assert {each.name: str(each.verdict) for each in part.distributions} == {"direct": "musllinux", "below": "pure"}
+
+
+def test_places_in_uvs_settings_keep_extras_markers_and_revisions(tmp_path: Path) -> None:
+    from bivy.musl.dependencies.ask import _from_sources
+
+    sources = {
+        "Lib": {"git": "https://x.org/lib", "tag": "v1", "subdirectory": "p"},
+        "two": [{"path": "a", "marker": "os_name == 'posix'"}, {"url": "https://x.org/two.zip"}],
+        "three": {"index": "inner"},
+    }
+    found = [*_from_sources(["lib[x]>=1", "two; python_version > '3'", "three>=2"], sources, tmp_path, strict=True)]
+    assert found == [
+        "lib[x] @ git+https://x.org/lib@v1#subdirectory=p",
+        f"two @ {tmp_path.as_uri()}/a ; (python_version > \"3\") and (os_name == 'posix')",
+        'two @ https://x.org/two.zip ; (python_version > "3")',
+        "three>=2",
+    ]

@@ -407,7 +407,8 @@ def _name_of(requirement: str) -> str:
 def _cause(text: str) -> str:
     """Return why something could not be fetched, in the words of the innermost of uv's causes."""
     causes = re.split(r"(?:Caused by|cause): ", text.split(" hint: ", 1)[0])
-    return re.sub(r" for url \(.*?\)", "", causes[-1]).strip().rstrip(".")
+    last = causes[-1].rpartition("--- stderr ")[2]  # what git said, where it was that
+    return re.sub(r" for url \(.*?\)", "", last).strip().rstrip(".")
 
 
 def _essence(refusal: str) -> str:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bivy.musl.archives.standards import normalised
+from bivy.tables import table_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,10 +56,8 @@ def _read(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _uv_table(folder: Path) -> dict[str, Any]:
-    tool = _read(folder).get("tool", {})
-    uv = tool.get("uv", {}) if isinstance(tool, dict) else {}
-    return uv if isinstance(uv, dict) else {}
+def _uv_table(folder: Path) -> Mapping[str, Any]:
+    return table_at(_read(folder), "tool", "uv")
 
 
 def _members(root: Path, told: Mapping[str, Any]) -> dict[str, Path]:
