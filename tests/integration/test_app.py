@@ -268,7 +268,7 @@ def test_alpine_packages_are_added_with_apk_s_database(project: Path, layout: Pa
     assert told.startswith("bash\nnonroot:x:65532:65532:")
 
 
-def test_a_change_in_a_folder_beside_the_project_makes_another_image(dist: Path, tmp_path: Path) -> None:
+def test_a_change_in_a_folder_beside_the_project_makes_another_image(layout: Path, tmp_path: Path) -> None:
     from tests.app.test_places import package
 
     lib = package(tmp_path / "lib", "lib", text='def say(): print("one")\n')
@@ -276,10 +276,10 @@ def test_a_change_in_a_folder_beside_the_project_makes_another_image(dist: Path,
     folder.mkdir()
     (folder / "requirements.txt").write_text("../lib\n")
     (folder / "main.py").write_text("import lib\nlib.say()\n")
-    app(folder, dist)
+    app(folder, layout)
     time.sleep(0.1)
-    app(folder, dist)
-    assert app(folder, dist)["unchanged"]
+    app(folder, layout)
+    assert app(folder, layout)["unchanged"]
     (lib / "src" / "lib" / "__init__.py").write_text('def say(): print("two")\n')
-    assert not app(folder, dist)["unchanged"]
-    assert bivy("run", "--output", str(dist), "service:0").stdout == "two\n"
+    assert not app(folder, layout)["unchanged"]
+    assert bivy("run", "--output", str(layout), "service:0").stdout == "two\n"
