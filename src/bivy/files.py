@@ -143,6 +143,15 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+Look = tuple[int, int, int, int]
+"""What a file looks like: its size, the times of its content and of itself in nanoseconds since 1970, its inode."""
+
+
+def look_of(status: os.stat_result) -> Look:
+    """Return what a file looks like; as long as that is the same, and it was settled, so is its content."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
 def is_settled(newest: int, now: int) -> bool:
     """Tell whether no file can change once more without looking different.
 

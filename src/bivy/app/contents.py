@@ -13,7 +13,7 @@ import msgspec
 
 from bivy.apk.entry import Kind
 from bivy.errors import BivyError
-from bivy.files import sha256_of
+from bivy.files import look_of, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def read_contents(project: Project, known: Mapping[str, Seen]) -> Contents:
         try:
             status = path.stat()
             before = known.get(file.path)
-            now = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            now = look_of(status)
             same = before is not None and (before.size, before.modified, before.changed, before.inode) == now
             digest = before.sha256 if before and same else sha256_of(path)
         except OSError as fault:
@@ -98,7 +98,7 @@ def look(where: Path) -> tuple[str, int] | None:
                 return None
             told: tuple[object, ...] = (path,)
             if status is not None:
-                told = (path, status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                told = (path, status.st_mode, *look_of(status))
                 newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
             digest.update(repr(told).encode("utf-8", "surrogateescape"))
     except OSError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bivy.app.files import find_files
 from bivy.app.project import DECLARING, meant_by, read_said
 from bivy.errors import BivyError
+from bivy.files import look_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -92,7 +93,7 @@ def _states(root: Path, paths: Iterable[str]) -> dict[str, tuple[int, ...]]:
     for path in paths:
         with contextlib.suppress(OSError):  # it is gone again, or was never there
             status = (root / path).lstat()
-            states[path] = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            states[path] = (status.st_mode, *look_of(status))
     return states
 
 

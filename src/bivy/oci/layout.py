@@ -13,7 +13,7 @@ import msgspec
 
 from bivy.arch import build_machine
 from bivy.errors import BivyError, UsageError
-from bivy.files import is_settled, locked, sha256_of, write_whole
+from bivy.files import Look, is_settled, locked, look_of, sha256_of, write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob, damaged, is_digest
 from bivy.oci.config import canonical
@@ -328,7 +328,7 @@ def _finder(folder: Path) -> Callable[[Descriptor, str], Blob]:
     return lambda entry, by: _existing_blob(folder, entry.digest, entry.size, by)
 
 
-def _write_blob(folder: Path, blob: Blob, known: dict[str, _Look] | None = None) -> None:
+def _write_blob(folder: Path, blob: Blob, known: dict[str, Look] | None = None) -> None:
     """Write a blob where it is not there as it has to be.
 
     Args:
@@ -339,31 +339,22 @@ def _write_blob(folder: Path, blob: Blob, known: dict[str, _Look] | None = None)
     path = _blob_path(folder, blob.digest)
     known = {} if known is None else known
     try:
-        there = known.get(blob.digest) == _look(path) or f"sha256:{sha256_of(path)}" == blob.digest
+        there = known.get(blob.digest) == look_of(path.stat()) or f"sha256:{sha256_of(path)}" == blob.digest
     except OSError:
         there = False
     if not there:
         write_whole(path, blob.read())
-    known[blob.digest] = _look(path)
+    known[blob.digest] = look_of(path.stat())
 
 
-# What a file looks like: its size, the times of its content and of itself in nanoseconds since 1970, its inode.
-_Look = tuple[int, int, int, int]
-
-
-def _look(path: Path) -> _Look:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-def _read_known(folder: Path) -> dict[str, _Look]:
+def _read_known(folder: Path) -> dict[str, Look]:
     try:
-        return msgspec.json.decode((folder / _KNOWN).read_bytes(), type=dict[str, _Look])
+        return msgspec.json.decode((folder / _KNOWN).read_bytes(), type=dict[str, Look])
     except (OSError, msgspec.MsgspecError):
         return {}
 
 
-def _write_known(folder: Path, known: dict[str, _Look]) -> None:
+def _write_known(folder: Path, known: dict[str, Look]) -> None:
     """Note what files looked like that were right, but for those that could change without looking otherwise."""
     now = time.time_ns()
     kept = {
