@@ -12,9 +12,12 @@ from bivy.errors import UsageError
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Callable
 
 INSTALLED = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
 """Where the database of installed packages is in a root: newer releases have all of /lib in /usr."""
+OS_RELEASE = ("etc/os-release", "usr/lib/os-release")
+"""Where a root says which system it is, the first that is there (os-release(5))."""
 _FILE = Path(__file__).with_suffix(".toml")
 _KEYS = Path(__file__).parent / "recipes" / "alpine-keys" / "keys"
 
@@ -69,3 +72,14 @@ def find_release(text: str) -> Release:
 def default_keys(arch: str) -> Path:
     """Return the folder of Alpine's own public keys for an architecture (Alpine's name)."""
     return _KEYS / arch
+
+
+def os_release(read: Callable[[str], bytes | None]) -> dict[str, str]:
+    """Return what a root says of its system, by key (os-release(5)); a line that says nothing is passed over.
+
+    Args:
+        read: Gives the content of a file by its path from the root, ``None`` where there is none.
+    """
+    content = next((found for path in OS_RELEASE if (found := read(path)) is not None), b"")
+    pairs = (line.partition("=") for line in content.decode("utf-8", "replace").splitlines())
+    return {key: value.strip().strip("\"'") for key, mark, value in pairs if mark and key.isidentifier()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from bivy.alpine import INSTALLED
+from bivy.alpine import INSTALLED, OS_RELEASE
 from bivy.apk.entry import Kind
 from bivy.errors import UsageError
 from bivy.files import write_whole
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 GENERATION: Final = 3
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_KEPT: Final = frozenset({"etc/passwd", "etc/group", "etc/os-release", "usr/lib/os-release", *INSTALLED})
+_KEPT: Final = frozenset({"etc/passwd", "etc/group", *OS_RELEASE, *INSTALLED})
 _MOST_KEPT: Final = 16 << 20
 
 
@@ -123,7 +123,7 @@ def _facts(image: Image, tree: Tree) -> Base:
         interpreter=f"/{interpreter}",
         prefix=prefix,
         musl=next((each.version.split("-")[0] for each in packages if each.name == "musl"), ""),
-        system=read_system((tree.read("etc/os-release") or b"").decode("utf-8", "replace")),
+        system=read_system(tree.read),
         folders={path: entry.mode for path, entry in tree.entries.items() if entry.kind is Kind.DIRECTORY},
         files=files,
         distributions=_distributions(files, f"{prefix}/lib/python{python}/site-packages"),

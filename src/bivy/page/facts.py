@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from typing import TYPE_CHECKING, Final
 
+from bivy.alpine import os_release
 from bivy.errors import UsageError
 from bivy.oci.inspect import inspect
+from bivy.sbom.distributions import license_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -199,7 +201,7 @@ def gather(image: Image, reference: str, platforms: Sequence[PlatformFacts] = ()
     name, tag = split_name(reference)
     report = inspect(image)
     tree, config = report.tree, image.config
-    release = _release(tree)
+    release = os_release(tree.read)
     words = [*config.entrypoint, *config.cmd]
     return Facts(
         name=name, tag=tag,
@@ -235,17 +237,6 @@ def _python(tree: Tree, variables: Mapping[str, str]) -> str:
     return max(series, key=lambda one: int(one.partition(".")[2]), default="")
 
 
-def _release(tree: Tree) -> dict[str, str]:
-    """Read os-release(5); a line that is none is passed over."""
-    text = (tree.read("etc/os-release") or tree.read("usr/lib/os-release") or b"").decode("utf-8", "replace")
-    found = {}
-    for line in text.splitlines():
-        key, mark, value = line.partition("=")
-        if mark and key.isidentifier():
-            found[key] = value.strip().strip("\"'")
-    return found
-
-
 def _alpine(tree: Tree, release: Mapping[str, str]) -> str:
     if release.get("ID") != "alpine":
         return ""
@@ -271,11 +262,11 @@ def _distributions(tree: Tree, files: Iterable[FileReport]) -> Iterable[Distribu
     sizes = {file.path: file.size for file in files}
     for path in sizes:
         if _METADATA.fullmatch(path):
-            message = BytesHeaderParser().parsebytes(tree.read(path) or b"")
+            content = tree.read(path) or b""
+            message = BytesHeaderParser().parsebytes(content)
             name, version = str(message["Name"] or ""), str(message["Version"] or "")
-            license_told = str(message["License-Expression"] or message["License"] or "").strip().partition("\n")[0]
             if name and version:
-                found.append(Distribution(name, version, license_told, _recorded(tree, path, sizes)))
+                found.append(Distribution(name, version, license_of(content), _recorded(tree, path, sizes)))
     return sorted(found, key=lambda one: (one.name.lower(), one.version))
 
 

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from bivy import __version__
-from bivy.alpine import INSTALLED
+from bivy.alpine import INSTALLED, OS_RELEASE
 from bivy.apk.errors import ApkError
 from bivy.arch import find_arch
 from bivy.errors import BivyError
@@ -33,7 +33,6 @@ MEDIA_TYPES: Final[Mapping[Format, str]] = {
     "spdx": "application/spdx+json",
 }
 """The formats of a list, as media types (IANA's registry)."""
-_RELEASES: Final = ("etc/os-release", "usr/lib/os-release")
 _MADE_BY: Final = "bivy.sbom.generator"
 _MOST_BYTES: Final = 16 << 20
 
@@ -55,7 +54,7 @@ def list_image(image: Image, where: str, tree: Tree | None = None) -> Listing:
         tree = read_tree(image, where, _is_wanted)
     problems: list[str] = []
     arch = arch_of(image)
-    system = read_system(_text(tree, _RELEASES) or "")
+    system = read_system(tree.read)
     packages = _packages(tree, system, arch[0], problems)
     distributions = list_distributions(tree, arch[1], problems)
     if not distributions:
@@ -144,23 +143,15 @@ def find_attached(node: Node, digest: str, form: Format) -> bytes | None:
 
 
 def _is_wanted(path: str, size: int) -> bool:
-    return size <= _MOST_BYTES and (path in INSTALLED or path in _RELEASES or is_metadata(path))
-
-
-def _text(tree: Tree, places: Iterable[str]) -> str | None:
-    for place in places:
-        content = tree.read(place)
-        if content is not None:
-            return content.decode("utf-8", "replace")
-    return None
+    return size <= _MOST_BYTES and (path in INSTALLED or path in OS_RELEASE or is_metadata(path))
 
 
 def _packages(tree: Tree, system: System, arch: str, problems: list[str]) -> tuple[Component, ...]:
-    text = _text(tree, INSTALLED)
-    if text is None:
+    content = next((found for place in INSTALLED if (found := tree.read(place)) is not None), None)
+    if content is None:
         problems.append("it has no database of packages (/lib/apk/db/installed)")
         return ()
-    return list_packages(tuple(_read_packages(text, problems)), system, arch)
+    return list_packages(tuple(_read_packages(content.decode("utf-8", "replace"), problems)), system, arch)
 
 
 def _read_packages(text: str, problems: list[str]) -> Iterator[Package]:

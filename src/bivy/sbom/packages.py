@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bivy.alpine import os_release
 from bivy.apk.dependency import name_of
 from bivy.errors import BivyError
 from bivy.sbom.listing import Component, Patch, Place, Source, address, purl_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bivy.apk.index import IndexEntry
     from bivy.build.graph import Recipes
@@ -60,9 +61,9 @@ def package_of(entry: IndexEntry) -> Package:
     )  # fmt: skip
 
 
-def read_system(text: str) -> System:
-    """Read an ``os-release``."""
-    words = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+def read_system(read: Callable[[str], bytes | None]) -> System:
+    """Read an ``os-release``; the argument is that of `bivy.alpine.os_release`."""
+    words = os_release(read)
     return System(*(re.sub(r"[^\w.~+-]", "", words.get(key, "").strip()) for key in ("ID", "VERSION_ID")))
 
 
