@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 import bench.pythons
 from bench.pythons.compare import measure_all
+from bench.pythons.debian import SUITE, make_debian
 from bench.pythons.dependencies import lock_digest, programs_version, with_programs
 from bench.pythons.measures import KINDS, measures_of
 from bench.pythons.programs import FOLDER, choose, read_programs
 from bench.pythons.record import continued, new_record, read_record, write_record
 from bench.pythons.show import report
-from bench.pythons.sides import opened_side, parse_side, with_variables
+from bench.pythons.sides import made_folder, opened_side, parse_side, with_variables
 from bivy.errors import BivyError, UsageError
 from bivy.files import cache_folder, scratch_folder
 from bivy.progress import Lines
 from bivy.rootfs.disk import memory_folder
+from bivy.source.places import mirrors_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from bench.pythons.sides import Asked, Side
 
 IMAGE: Final = "python:3.14-alpine"
+DEBIAN: Final = "debian"
 _STOPPED: Final = 130
 # What programs write, in bytes, with a margin.
 _ROOM: Final = 256 << 20
@@ -82,6 +85,20 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--draw", type=Path, metavar="FILE.svg", help="draw a chart of the programs")
     command.set_defaults(call=_compare)
 
+    fetching = argparse.ArgumentParser(add_help=False)
+    fetching.add_argument("folder", type=Path, nargs="?", help="a new folder; below bivy's cache unless told")
+    fetching.add_argument("--suite", default=SUITE, help=f"Debian's suite whose packages are taken ({SUITE})")
+    fetching.add_argument(
+        "--mirror",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="a mirror of Debian's archive, asked before those that this machine's apt knows",
+    )
+
+    command = commands.add_parser("debian", parents=[fetching], help="unpack Debian's Python, on glibc")
+    command.set_defaults(call=_debian)
+
     command = commands.add_parser("show", help="print what a file of --json has")
     command.add_argument("file", type=Path)
     command.add_argument("--draw", type=Path, metavar="FILE.svg", help="draw a chart of the programs")
@@ -123,6 +140,15 @@ def _compare(told: argparse.Namespace) -> int:
     return _show(told)
 
 
+def _debian(told: argparse.Namespace) -> int:
+    folder = told.folder or made_folder(cache_folder(), "debian")
+    make_debian(
+        folder, cache=cache_folder(), mirrors=mirrors_told(told.mirror), progress=Lines(sys.stderr), suite=told.suite
+    )
+    print(folder)
+    return 0
+
+
 def _show(told: argparse.Namespace) -> int:
     record = read_record(told.file)
     print(report(record))
@@ -130,7 +156,7 @@ def _show(told: argparse.Namespace) -> int:
 
 
 def _asked(texts: Sequence[str]) -> list[Asked]:
-    found = [parse_side(text) for text in texts]
+    found = [parse_side(text) for text in texts or (f"debian={DEBIAN}", f"image={IMAGE}")]
     names = [each.name for each in found]
     if len(found) < 2:
         raise UsageError("a comparison has two sides", hint="give --side twice")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.pythons.measures import take
@@ -12,6 +11,7 @@ from bench.pythons.sides import FailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from bench.pythons.measures import Measure
     from bench.pythons.record import Record

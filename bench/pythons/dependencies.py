@@ -67,16 +67,16 @@ def with_programs(side: Side, *, cache: Path, progress: Progress) -> Side:
         BivyError: Something cannot be installed.
     """
     platform = platform_of(side.facts)
-    key = hashlib.sha256("\n".join([lock_digest(), platform, side.facts.version]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{lock_digest()}\n{platform}\n{side.facts.version}".encode()).hexdigest()[:16]
     kept = cache / "bench" / "programs"
     folder = kept / f"{side.facts.version}-{platform}-{key}"
     with locked(kept / f"{folder.name}.lock"):
         if not folder.is_dir():
-            with under_way(progress, f"install the programs for Python {side.facts.version} on {platform}"):
-                with scratch_folder(kept, f".{folder.name}-") as scratch:
-                    _install(scratch / "programs", side.facts, platform)
-                    _compile(side, scratch)
-                    (scratch / "programs").rename(folder)
+            task = f"install the programs for Python {side.facts.version} on {platform}"
+            with under_way(progress, task), scratch_folder(kept, f".{folder.name}-") as scratch:
+                _install(scratch / "programs", side.facts, platform)
+                _compile(side, scratch)
+                (scratch / "programs").rename(folder)
     return replace(side, programs=folder)
 
 
@@ -92,7 +92,7 @@ def _install(target: Path, facts: Facts, platform: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)
     if done.returncode:
         raise BivyError(
-            f"what the programs need cannot be installed for Python {facts.version} on {platform}:\n{done.stderr.strip()}",
+            f"what the programs need cannot be installed for {facts.name}, {platform}:\n{done.stderr.strip()}",
             hint="is the package index reachable? UV_DEFAULT_INDEX names another",
         )
 

@@ -84,7 +84,7 @@ def measures_of(kinds: Iterable[str], programs: Sequence[Program]) -> list[Measu
         programs: The programs of pyperformance's that are wanted.
     """
     wanted = set(kinds)
-    found = []
+    found: list[Measure] = []
     if "programs" in wanted:
         found += map(of_program, programs)
     if "start" in wanted:
@@ -156,13 +156,13 @@ def take(measure: Measure, side: Side, *, scratch: Path, patience: float) -> Mea
             raise FailedError(f"it ended well, but what it measured cannot be read: {fault!r}") from fault
 
 
-def _read(said: Any) -> Measured:
+def _read(said: Any) -> Measured:  # noqa: ANN401 - JSON
     if isinstance(said, list):
         return Measured({"": [float(value) for value in said]})
     return Measured({"": [float(value) for value in said["values"]]}, int(said["memory"]))
 
 
-def read_pyperf(told: Any) -> Measured:
+def read_pyperf(told: Any) -> Measured:  # noqa: ANN401 - JSON
     """Read what pyperf wrote: values of each part, and the largest resident size (pyperf, "JSON format").
 
     Raises:

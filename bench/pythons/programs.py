@@ -61,7 +61,7 @@ def read_programs(folder: Path) -> dict[str, Program]:
         lines = (folder / "MANIFEST").read_text("utf-8").splitlines()
         pairs = [line.split() for line in lines if "<local" in line and not line.startswith("#")]
         return {name: _program(folder, name, where) for name, where in pairs}
-    except (OSError, ValueError, KeyError, tomllib.TOMLDecodeError) as fault:
+    except (OSError, ValueError, TypeError, StopIteration) as fault:
         raise BivyError(f"the programs in {folder} cannot be read: {fault}") from fault
 
 
@@ -72,7 +72,7 @@ def _program(folder: Path, name: str, where: str) -> Program:
         own = next(path for path in own.parent.glob("bm_*.toml") if _said(path).get("name") == name)
     options = _said(own).get("extra_opts", [])
     if not isinstance(options, list):
-        raise ValueError(f"{own}: extra_opts is no list")
+        raise TypeError(f"{own}: extra_opts is no list")
     return Program(name, f"bm_{base}", tuple(map(str, options)))
 
 

@@ -101,7 +101,8 @@ def _lines(record: Record) -> Iterator[str]:
 
 
 def _about(facts: Facts, *, base: bool) -> Iterator[str]:
-    yield f"{facts.name}{' (the base)' if base else ''}: {facts.what}: Python {facts.build}, {facts.libc}, {facts.machine}"
+    name = f"{facts.name} (the base)" if base else facts.name
+    yield f"{name}: {facts.what}: Python {facts.build}, {facts.libc}, {facts.machine}"
     if facts.digest:
         yield f"    {facts.digest}"
     for what, pairs in (("with", facts.environment), ("of", facts.packages)):
@@ -128,7 +129,7 @@ def _table(record: Record, kind: str) -> Iterator[str]:
         )
         for side, mean in means.items():
             worst = by_side[side][mean.worst]
-            yield f"{side}: {mean.count} programs; the slowest beside {record.base} is {mean.worst} with {worst.ratio:.3f}"
+            yield f"{side}: {mean.count} programs; the slowest is {mean.worst} with {worst.ratio:.3f}"
             part, name = min((each.worst, f"{each.worst_part} of {name}") for name, each in by_side[side].items())
             if part < worst.ratio:
                 yield f"    of single parts, {name} with {part:.3f}"
@@ -142,8 +143,8 @@ def _memory(record: Record) -> Iterator[str]:
             worst = max(found, key=found.__getitem__)
             yield ""
             yield (
-                f"peak memory of {side}: {geometric_mean(found.values()):.3f} of {record.base}'s over {len(found)} programs;"
-                f" at most {found[worst]:.3f} ({worst})"
+                f"peak memory of {side}: {geometric_mean(found.values()):.3f} of {record.base}'s"
+                f" over {len(found)} programs; at most {found[worst]:.3f} ({worst})"
             )
 
 

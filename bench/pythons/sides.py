@@ -32,6 +32,8 @@ INSIDE: Final = f"{PLACE}/inside"
 """Where this bench's own programs are."""
 SYSTEM: Final = "system"
 """The name of this machine's own Python."""
+MADE: Final = ("debian", "official")
+"""Names of sides that commands of this bench make, where no other folder was told."""
 
 _PATH: Final = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _INSIDE: Final = Path(__file__).parent / "inside"
@@ -46,7 +48,7 @@ class Asked:
 
     Attributes:
         name: What the table calls it.
-        what: An image, a folder with or without the path of a Python in it, or ``system``.
+        what: An image, a folder with or without the path of a Python in it, ``system``, or one of `MADE`.
         environment: Variables that it gets besides.
     """
 
@@ -139,6 +141,13 @@ def opened_side(asked: Asked, *, layout: Path, cache: Path) -> Iterator[Side]:
         digest, packages = "", {}
         if asked.what == SYSTEM:
             root, python = Path("/"), _system_python()
+        elif asked.what in MADE:
+            root, python = made_folder(cache, asked.what), ""
+            if not root.is_dir():
+                raise UsageError(
+                    f"there is no {asked.what} side yet", hint=f"make it with: python -m bench.pythons {asked.what}"
+                )
+            packages = read_manifest(root)
         elif split := _split_folder(asked.what):
             root, python = split
             packages = read_manifest(root)
@@ -152,6 +161,16 @@ def opened_side(asked: Asked, *, layout: Path, cache: Path) -> Iterator[Side]:
             packages=packages, environment=dict(asked.environment),
         )  # fmt: skip
         yield _known(Side(root, python, bare))
+
+
+def made_folder(cache: Path, name: str) -> Path:
+    """Return the folder of a side that a command of this bench makes.
+
+    Args:
+        cache: bivy's cache folder.
+        name: One of `MADE`.
+    """
+    return cache / "bench" / name
 
 
 def find_python(root: Path) -> str:
