@@ -5,21 +5,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime as dt
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import bench.pythons
+from bench.pythons.chart import chart
 from bench.pythons.compare import measure_all
 from bench.pythons.debian import SUITE, make_debian
 from bench.pythons.dependencies import lock_digest, programs_version, with_programs
 from bench.pythons.measures import KINDS, measures_of
+from bench.pythons.official import make_official
 from bench.pythons.programs import FOLDER, choose, read_programs
 from bench.pythons.record import continued, new_record, read_record, write_record
 from bench.pythons.show import report
 from bench.pythons.sides import made_folder, opened_side, parse_side, with_variables
 from bivy.errors import BivyError, UsageError
-from bivy.files import cache_folder, scratch_folder
+from bivy.files import cache_folder, scratch_folder, write_whole
 from bivy.progress import Lines
 from bivy.rootfs.disk import memory_folder
 from bivy.source.places import mirrors_told
@@ -99,6 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("debian", parents=[fetching], help="unpack Debian's Python, on glibc")
     command.set_defaults(call=_debian)
 
+    command = commands.add_parser("official", parents=[fetching], help="build the official image's Python, on musl")
+    command.add_argument("--image", default=IMAGE, help=f"whose files, beside Python, are in it ({IMAGE})")
+    command.add_argument("--layout", type=Path, default=Path("dist"), help="the OCI layout that images are in")
+    command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="how many compilers at once")
+    command.set_defaults(call=_official)
+
     command = commands.add_parser("show", help="print what a file of --json has")
     command.add_argument("file", type=Path)
     command.add_argument("--draw", type=Path, metavar="FILE.svg", help="draw a chart of the programs")
@@ -149,9 +158,24 @@ def _debian(told: argparse.Namespace) -> int:
     return 0
 
 
+def _official(told: argparse.Namespace) -> int:
+    folder = told.folder or made_folder(cache_folder(), "official")
+    make_official(
+        folder, told.image, layout=told.layout, cache=cache_folder(), mirrors=mirrors_told(told.mirror),
+        progress=Lines(sys.stderr), suite=told.suite, jobs=told.jobs,
+    )  # fmt: skip
+    print(folder)
+    return 0
+
+
 def _show(told: argparse.Namespace) -> int:
     record = read_record(told.file)
     print(report(record))
+    if told.draw:
+        try:
+            write_whole(told.draw, chart(record).encode())
+        except OSError as fault:
+            raise BivyError(f"the chart {told.draw} cannot be written: {fault.strerror}") from fault
     return 1 if record.failures else 0
 
 

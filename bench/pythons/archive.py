@@ -20,6 +20,7 @@ from bivy.source.apt import debian_archives
 from bivy.source.download import UnavailableError, open_client, opened
 from bivy.source.fetch import fetch
 from bivy.source.pin import Pin, Place
+from bivy.source.places import Candidate
 from bivy.source.streams import RefusedError, decompressed
 
 if TYPE_CHECKING:
@@ -103,11 +104,11 @@ def fetch_index(
                     content = _bounded(body.chunks, address)
                 text = lzma.decompress(content, memlimit=1 << 28).decode("utf-8")
             except UnavailableError as fault:
-                reasons.append(f"  {address}: {fault}")
+                reasons.append(f"  {Candidate(address, '').shown}: {fault}")
             except (lzma.LZMAError, UnicodeDecodeError) as fault:
-                reasons.append(f"  {address}: it is damaged ({fault})")
+                reasons.append(f"  {Candidate(address, '').shown}: it is damaged ({fault})")
             else:
-                progress.say(f"{suite}'s index comes from {root}")
+                progress.say(f"{suite}'s index comes from {Candidate(root, '').shown}")
                 return parse_index(text)
     raise BivyError("\n".join([f"the index of Debian's {suite} for {arch} cannot be had; tried were", *reasons]))
 

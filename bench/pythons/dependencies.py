@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bench.pythons.programs import FOLDER
 from bench.pythons.sides import PROGRAMS, FailedError, run
 from bivy.errors import BivyError
 from bivy.files import locked, scratch_folder, sha256_of
@@ -95,6 +97,8 @@ def _install(target: Path, facts: Facts, platform: str) -> None:
             f"what the programs need cannot be installed for {facts.name}, {platform}:\n{done.stderr.strip()}",
             hint="is the package index reachable? UV_DEFAULT_INDEX names another",
         )
+    # The program is in the wheel, and would install itself with pip.
+    shutil.copytree(target / FOLDER / "bm_2to3/vendor/src/lib2to3", target / "lib2to3")
 
 
 def _compile(side: Side, scratch: Path) -> None:

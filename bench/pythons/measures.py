@@ -31,7 +31,7 @@ WITHOUT_BYTECODE: Final = {"PYTHONPYCACHEPREFIX": "/nowhere", "PYTHONDONTWRITEBY
 
 _STARTS: Final = 10
 _SLOW_STARTS: Final = 5
-_WORK: Final = 240
+_WORK: Final = 2000
 _TIMES: Final = 3
 # One process and one value that does not count, then three that do: as pyperf's --fast, but shorter. Rounds make up.
 _SETTINGS: Final = ("-p", "1", "-w", "1", "-n", "3", "--quiet", "--copy-env")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.pythons.measures import IMPORTS_COMPILED, KINDS
-from bench.pythons.ratios import compare, geometric_mean
+from bench.pythons.ratios import compare, geometric_mean, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,25 +19,6 @@ _TITLES = {
     "framework": "import of a framework",
     "threads": "threads that allocate (throughput)",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """What a set of ratios comes to.
-
-    Attributes:
-        mean: Their geometric mean.
-        low: The smallest geometric mean of a single round.
-        high: The largest.
-        worst: The program with the smallest ratio.
-        count: How many programs there are.
-    """
-
-    mean: float
-    low: float
-    high: float
-    worst: str
-    count: int
 
 
 def ratios(record: Record, kind: str, side: str) -> dict[str, Ratio]:
@@ -62,22 +42,11 @@ def memory_ratios(record: Record, side: str) -> dict[str, Ratio]:
     """Return the ratios of memory that programs took: above 1 where the side took less."""
     found = {}
     for key in record.runs:
-        if key not in record.failures:
+        if key.startswith("programs/") and key not in record.failures:
             ratio = compare(record.memory(key, record.base), record.memory(key, side))
             if ratio is not None:
-                found[key.partition("/")[2] if key.startswith("programs/") else key] = ratio
+                found[key.partition("/")[2]] = ratio
     return found
-
-
-def mean_of(found: dict[str, Ratio]) -> Mean:
-    """Return what ratios come to; there has to be one."""
-    return Mean(
-        mean=geometric_mean(each.ratio for each in found.values()),
-        low=geometric_mean(each.low for each in found.values()),
-        high=geometric_mean(each.high for each in found.values()),
-        worst=min(found, key=lambda name: found[name].ratio),
-        count=len(found),
-    )
 
 
 def report(record: Record) -> str:
@@ -130,9 +99,9 @@ def _table(record: Record, kind: str) -> Iterator[str]:
         for side, mean in means.items():
             worst = by_side[side][mean.worst]
             yield f"{side}: {mean.count} programs; the slowest is {mean.worst} with {worst.ratio:.3f}"
-            part, name = min((each.worst, f"{each.worst_part} of {name}") for name, each in by_side[side].items())
-            if part < worst.ratio:
-                yield f"    of single parts, {name} with {part:.3f}"
+            parts = [(each.worst, each.worst_part, name) for name, each in by_side[side].items() if each.worst_part]
+            if parts and min(parts)[0] < worst.ratio:
+                yield "    of the parts of programs, {1} of {2} with {0:.3f}".format(*min(parts))
 
 
 def _memory(record: Record) -> Iterator[str]:

@@ -39,7 +39,7 @@ _PATH: Final = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _INSIDE: Final = Path(__file__).parent / "inside"
 _FOLDERS: Final = ("usr/local/bin", "usr/bin", "bin")
 _PATIENCE: Final = 60
-_LINES: Final = 6
+_LINES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
