@@ -98,7 +98,7 @@ def _table(record: Record, kind: str) -> Iterator[str]:
         )
         for side, mean in means.items():
             worst = by_side[side][mean.worst]
-            yield f"{side}: {mean.count} programs; the slowest is {mean.worst} with {worst.ratio:.3f}"
+            yield f"{side}: {_programs(mean.count)}; the slowest is {mean.worst} with {worst.ratio:.3f}"
             parts = [(each.worst, each.worst_part, name) for name, each in by_side[side].items() if each.worst_part]
             if parts and min(parts)[0] < worst.ratio:
                 yield "    of the parts of programs, {1} of {2} with {0:.3f}".format(*min(parts))
@@ -113,7 +113,7 @@ def _memory(record: Record) -> Iterator[str]:
             yield ""
             yield (
                 f"peak memory of {side}: {geometric_mean(found.values()):.3f} of {record.base}'s"
-                f" over {len(found)} programs; at most {found[worst]:.3f} ({worst})"
+                f" over {_programs(len(found))}; at most {found[worst]:.3f} ({worst})"
             )
 
 
@@ -133,6 +133,10 @@ def _cell(ratio: Ratio | None) -> str:
     if ratio is None:
         return f"{'failed':>26}"
     return f"{ratio.ratio:9.3f} ({ratio.low:.3f} to {ratio.high:.3f})".rjust(26)
+
+
+def _programs(count: int) -> str:
+    return "1 program" if count == 1 else f"{count} programs"
 
 
 def _seconds(value: float) -> str:
