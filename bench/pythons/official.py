@@ -139,14 +139,14 @@ def _furnish(tools: Path, libraries: Sequence[Path], arch: Arch) -> None:
     complete(
         tools,
         {
-            # musl's loader looks there (ldso/dynlink.c).
-            f"etc/ld-musl-{arch.name}.path": f"{_LIBRARIES}/usr/lib\n{_LIBRARIES}/lib\n",
             "usr/local/bin/gcc": _WRAPPER.format(compiler=COMPILER, multiarch=arch.multiarch),
             "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
         },
         ("dev", "proc", "tmp", "root"),
     )
     (tools / "usr/local/bin/gcc").chmod(0o755)
+    # Where musl's loader looks for libraries (ldso/dynlink.c); Debian's musl says it otherwise.
+    (tools / f"etc/ld-musl-{arch.name}.path").write_text(f"{_LIBRARIES}/usr/lib\n")
     for name, target in (("usr/bin/awk", "gawk"), ("usr/local/bin/cc", "gcc")):
         with contextlib.suppress(FileExistsError):
             (tools / name).symlink_to(target)

@@ -28,6 +28,7 @@ LEFT_OUT: Final = {
     "asyncio_tcp_ssl": "measures the kernel and OpenSSL",
     "concurrent_imap": "measures how the machine's cores are handed out, and differs by half from run to run",
     "dask": "starts processes and threads that differ by a third from run to run",
+    "sqlalchemy_imperative": "is written for SQLAlchemy 1.4, which has no wheels for newer Pythons",
     "sphinx": "takes a minute for each value",
 }  # fmt: skip
 """What is measured only when it is named, and why."""

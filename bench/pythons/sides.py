@@ -39,7 +39,7 @@ _PATH: Final = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
 _INSIDE: Final = Path(__file__).parent / "inside"
 _FOLDERS: Final = ("usr/local/bin", "usr/bin", "bin")
 _PATIENCE: Final = 60
-_LINES: Final = 20
+_LINES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +279,13 @@ def run(
     except subprocess.TimeoutExpired as fault:
         raise FailedError(f"took longer than {patience:.0f} s") from fault
     if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()[-_LINES:]
-        raise FailedError("\n".join(lines) or f"ended with status {done.returncode}")
+        raise FailedError(last_lines(done.stderr) or last_lines(done.stdout) or f"ended with status {done.returncode}")
     return done.stdout
+
+
+def last_lines(text: str) -> str:
+    """Return the last lines of what a program wrote; where pyperf gave up because its worker did, the worker's."""
+    before, traceback, after = text.rpartition("Traceback (most recent call last):\n")
+    if traceback and before.strip() and "in spawn_worker\n" in after:
+        text = before
+    return "\n".join(text.strip().splitlines()[-_LINES:])

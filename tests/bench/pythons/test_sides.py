@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from bench.pythons.dependencies import LOCK, platform_of, programs_version
-from bench.pythons.sides import Asked, FailedError, Side, find_python, opened_side, parse_side, run, with_variables
+from bench.pythons.sides import (
+    Asked,
+    FailedError,
+    Side,
+    find_python,
+    last_lines,
+    opened_side,
+    parse_side,
+    run,
+    with_variables,
+)
 
 from bivy.errors import BivyError, UsageError
 from bivy.sandbox import why_no_sandbox
@@ -178,3 +188,11 @@ def test_an_unknown_c_library_is_refused() -> None:
 def test_the_lock_has_one_version_of_the_programs_and_names_no_index() -> None:
     assert programs_version()
     assert "://" not in LOCK.read_text()
+
+
+def test_where_pyperf_gives_up_because_its_worker_did_it_is_the_workers_lines_that_are_told() -> None:
+    workers = "Traceback (most recent call last):\n  here\nImportError: no module\n"
+    pyperfs = "Traceback (most recent call last):\n  line 132, in spawn_worker\nRuntimeError: failed\n"
+    assert last_lines(workers + pyperfs).endswith("ImportError: no module")
+    assert last_lines(pyperfs).endswith("RuntimeError: failed")
+    assert last_lines("x\n" * 100).count("x") < 20
