@@ -102,7 +102,7 @@ def make_official(
         unpack(fetch([pin], cache=cache, mirrors=mirrors, progress=progress)[pin], tools / _SOURCE.lstrip("/"))
         _build(tools, arch, jobs, cache, progress)
         root = scratch / "root"
-        _assemble(base, tools, root, arch)
+        assemble(base, tools, root, arch)
         write_manifest(root, [package for package in packages if package.name in (COMPILER, "musl", "binutils")])
         root.rename(folder)
 
@@ -188,8 +188,15 @@ def _step(tools: Path, words: Sequence[str], environment: Mapping[str, str], log
         raise BivyError(f"building the official Python: {message}")
 
 
-def _assemble(base: Path, tools: Path, root: Path, arch: Arch) -> None:
-    """Make a root of an image's files, with the Python that was built and upstream's musl instead of its own."""
+def assemble(base: Path, tools: Path, root: Path, arch: Arch) -> None:
+    """Make a root of an image's files, with the Python that was built and Debian's musl instead of its own.
+
+    Args:
+        base: The image's files, which stay as they are.
+        tools: The root that Python was built in; it was installed below ``/out``.
+        root: The new root.
+        arch: The machine's architecture.
+    """
     copy_folder(base, root)
     remove_folder(root / "usr/local")
     shutil.copytree(tools / "out/usr/local", root / "usr/local", symlinks=True)

@@ -26,8 +26,8 @@ LEFT_OUT: Final = {
         )
     },
     "asyncio_tcp_ssl": "measures the kernel and OpenSSL",
-    "concurrent_imap": "measures how the machine's cores are handed out, and differs by half from run to run",
-    "dask": "starts processes and threads that differ by a third from run to run",
+    "concurrent_imap": "measures how the machine hands out its cores",
+    "dask": "starts processes, and measures how the machine hands out its cores",
     "sqlalchemy_imperative": "is written for SQLAlchemy 1.4, which has no wheels for newer Pythons",
     "sphinx": "takes a minute for each value",
 }  # fmt: skip

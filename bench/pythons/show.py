@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from bench.pythons.measures import IMPORTS_COMPILED, KINDS
@@ -77,7 +78,15 @@ def _about(facts: Facts, *, base: bool) -> Iterator[str]:
     for what, pairs in (("with", facts.environment), ("of", facts.packages)):
         if pairs:
             equals = "=" if what == "with" else " "
-            yield f"    {what} {', '.join(f'{name}{equals}{value}' for name, value in pairs.items())}"
+            text = f"{what} {', '.join(f'{name}{equals}{value}' for name, value in pairs.items())}"
+            yield from textwrap.wrap(
+                text,
+                110,
+                initial_indent="    ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
 
 
 def _table(record: Record, kind: str) -> Iterator[str]:
