@@ -27,9 +27,9 @@ LEFT_OUT: Final = {
     },
     "asyncio_tcp_ssl": "measures the kernel and OpenSSL",
     "concurrent_imap": "measures how the machine hands out its cores",
-    "dask": "starts processes, and measures how the machine hands out its cores",
+    "dask": "asks the machine for its address, and needs another network than loopback",
     "sqlalchemy_imperative": "is written for SQLAlchemy 1.4, which has no wheels for newer Pythons",
-    "sphinx": "takes a minute for each value",
+    "sphinx": "writes beside itself, and where it cannot measures how it fails without saying so",
 }  # fmt: skip
 """What is measured only when it is named, and why."""
 
