@@ -167,7 +167,7 @@ def _build(tools: Path, arch: Arch, jobs: int, cache: Path, progress: Progress) 
         ("make", [*make, f"LDFLAGS={search} {LINKER}"], {}),
         # The program again, so that it finds its library beside it.
         ("link", ["sh", "-c", 'rm python && exec "$@"', "sh", *make,
-                  f"LDFLAGS={search} {LINKER},-rpath='\\$$ORIGIN/../lib'", "python"], {}),
+                  f"LDFLAGS={search} {LINKER},-rpath='$$ORIGIN/../lib'", "python"], {}),
         ("install", ["make", "install", "DESTDIR=/out"], {}),
     ]  # fmt: skip
     with log.open("wb") as file:
