@@ -58,6 +58,7 @@ def main() -> None:
     root = unpacked(read_image(told.layout, told.reference), cache_folder())
     programs = tomllib.loads(PROGRAMS.read_text("utf-8"))
     counts: dict[str, int] = {}
+    always: set[str] = set()
     started = 0
     for name, program in programs.items():
         if told.only and name not in told.only:
@@ -65,11 +66,12 @@ def main() -> None:
         found = start(root, program["install"], program["run"])
         started += bool(found)
         print(f"{name:24} {len(found) or 'could not be installed or started'}", flush=True)
+        always.update(found if program.get("always") else ())
         for module in found:
             counts[module] = counts.get(module, 0) + 1
     print(f"{dt.date.today()}, {told.reference}: {started} of {len(programs)} programs, {len(counts)} modules")
     if told.record:
-        record(counts)
+        record(counts, always)
 
 
 def start(root: Path, requirements: list[str], program: str) -> set[str]:
@@ -114,13 +116,24 @@ def _install(requirements: list[str], site: Path, root: Path) -> bool:
     return done.returncode == 0
 
 
-def record(counts: dict[str, int]) -> None:
-    """Write the counts where the recipe has them."""
-    known = tomllib.loads(COUNTED.read_text("utf-8"))["modules"] if COUNTED.is_file() else {}
-    most = {name: max(counts.get(name, 0), known.get(name, 0)) for name in {*counts, *known}}
+def record(counts: dict[str, int], always: set[str]) -> None:
+    """Write the counts where the recipe has them.
+
+    Args:
+        counts: How many programs have each module.
+        always: The modules that are to be in the pack, however few have them.
+    """
+    known = tomllib.loads(COUNTED.read_text("utf-8")) if COUNTED.is_file() else {}
+    before = known.get("modules", {})
+    most = {name: max(counts.get(name, 0), before.get(name, 0)) for name in {*counts, *before}}
     lines = [
-        "# How many of the programs in bench/startup_programs.toml have a module of the standard library once they are up",
-        "# (docs/awake.md). Written by `python -m bench.startup_modules --record`.",
+        "# How many programs of bench/startup_programs.toml have a module of the standard library when they are up,",
+        "# and which modules are in the pack in any case (docs/awake.md).",
+        "# Written by `python -m bench.startup_modules --record`.",
+        "always = [",
+        *(f"    {json.dumps(name)}," for name in sorted({*always, *known.get("always", [])})),
+        "]",
+        "",
         "[modules]",
         *(f"{json.dumps(name)} = {count}" for name, count in sorted(most.items(), key=lambda one: (-one[1], one[0]))),
     ]

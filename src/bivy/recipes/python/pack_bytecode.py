@@ -24,12 +24,13 @@ def main(destination: str, folder: str, chosen: str, least: str) -> None:
     Args:
         destination: ``$DESTDIR``.
         folder: Where the standard library will be, ``/usr/local/lib/python3.14``.
-        chosen: A file that says of each module how many programs import it.
-        least: How many have to, so that a module is in the pack.
+        chosen: A file that says of each module how many programs have it, and which are always in the pack.
+        least: How many have to have it, so that another one is in the pack.
     """
-    known = tomllib.loads(Path(chosen).read_text("utf-8"))["modules"]
+    known = tomllib.loads(Path(chosen).read_text("utf-8"))
     here = Path(destination + folder)
-    names = sorted(name for name, count in known.items() if count >= int(least) and (here / name).is_file())
+    wanted = {*known["always"], *(name for name, count in known["modules"].items() if count >= int(least))}
+    names = sorted(name for name in wanted if (here / name).is_file())
     pack = make_pack([(name, (here / name).read_bytes()) for name in names], folder)
     (here / NAME).write_bytes(pack)
     print(f"{NAME}: {len(names)} modules, {len(pack)} bytes")  # noqa: T201 - it is a build step, and this its log
