@@ -19,7 +19,7 @@ SCRIPT = RECIPES / "python" / "pack_bytecode.py"
 FOLDER = "/usr/local/lib/python3.14"
 SOURCES = {
     "often.py": b'"""Says."""\n\n\ndef answer():\n    return {"b", "a", "c"} and 42\n',
-    "package/__init__.py": b"names = {'one', 'two', 'three'}\ndef f(x): return x in {'one', 'two', 'three'}\n",
+    "package/__init__.py": b"def f(x): return x in {'one', 'two', 'three'}\n",
     "seldom.py": b"value = 1\n",
     "always.py": b"value = 2\n",
 }
