@@ -250,8 +250,9 @@ def test_a_folder_for_bytecode_elsewhere_is_used_for_what_it_lacks_alone(dist_ru
 
 
 def test_it_is_read_without_rights_to_write(dist: Path) -> None:
-    told = bivy("run", "--output", str(dist), "--read-only", "--user", "65532", NAME, "python3", "-c",
-                f"{WATCH}import json, logging\nprint([each for each in compiled if each.endswith('.py')])").stdout  # fmt: skip
+    program = f"{WATCH}import json, logging\nprint([each for each in compiled if each.endswith('.py')])"
+    options = ("--output", str(dist), "--read-only", "--user", "65532")
+    told = bivy("run", *options, NAME, "python3", "-c", program).stdout
     assert told.strip() == "[]"
 
 
