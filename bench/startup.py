@@ -2,8 +2,9 @@
 
     python -m bench.startup [--layout DIR] [--rounds N]
 
-The image's files are unpacked four times: with no bytecode, with that of the dependencies and the project, with that of
-the standard library too, and with all of it marked as to be checked against the text (PEP 552). Printed is the median.
+The image's files are unpacked several times: with no bytecode, with the base's pack alone, with the bytecode of the
+dependencies and the project but no pack, with both, with that of the rest of the standard library too, and with all of
+it marked as to be checked against the text (PEP 552). Printed is the median.
 """
 
 from __future__ import annotations
@@ -24,6 +25,16 @@ from bivy.run.unpacked import unpacked
 from bivy.sandbox import Bind, Sandbox, find_bubblewrap
 
 _STANDARD = "usr/local/lib/python3.14"
+
+# What each has bytecode of: the base's pack, the dependencies and the project, the rest of the standard library.
+VARIANTS = {
+    "nothing": (False, False, False),
+    "pack": (True, False, False),
+    "dependencies and project": (False, True, False),
+    "pack, dependencies and project": (True, True, False),
+    "everything": (True, True, True),
+    "everything, checked": (True, True, True),
+}
 
 
 def main() -> None:
@@ -51,7 +62,7 @@ def main() -> None:
         subprocess.run(command, check=True, capture_output=True)
         whole = unpacked(read_image(place / "dist", "bench:1"), cache_folder())
         variants = {}
-        for variant in ("nothing", "dependencies and project", "everything", "everything, checked"):
+        for variant in VARIANTS:
             variants[variant] = place / variant.replace(" ", "-")
             shutil.copytree(whole, variants[variant], symlinks=True)
             change(variants[variant], variant)
@@ -60,15 +71,17 @@ def main() -> None:
             for variant, root in variants.items():
                 seconds[variant].append(start(root))
     for variant, times in seconds.items():
-        print(f"{variant:28} {statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f})")
+        print(f"{variant:32} {statistics.median(times):.2f} s ({min(times):.2f} to {max(times):.2f})")
 
 
 def change(root: Path, variant: str) -> None:
     """Take bytecode away, or have it checked."""
+    pack, others, standard = VARIANTS[variant]
+    if not pack:
+        (root / _STANDARD / "bytecode.pack").unlink()
     for path in list(root.rglob("*.pyc")):
         own = path.relative_to(root).as_posix()
-        standard = own.startswith(_STANDARD) and "site-packages" not in own
-        if variant == "nothing" or (variant.startswith("dependencies") and standard):
+        if not (standard if own.startswith(_STANDARD) and "site-packages" not in own else others):
             path.unlink()
         elif variant.endswith("checked"):
             content = path.read_bytes()

@@ -163,6 +163,10 @@ FAULTS: dict[str, tuple[str, Callable[[Whole], Image], str]] = {
         "default-command", lambda it: plant(it, cmd=("python4",)), "the image has no python4",
     ),
     "another time zone": ("utc", lambda it: plant(it, env=("TZ=CET-1",)), "it printed 'CET'"),
+    "a pack of bytecode that was lost": (
+        "awake", lambda it: plant(it, file(f"{LIBRARY}/bytecode.pack")),
+        "/usr/local/lib/python3.14/json/decoder.py is compiled at each start",
+    ),
     "modules that are missing or do not load": ("extension-modules", _broken_modules, "_zoneinfo is not there"),
 }  # fmt: skip
 

@@ -127,7 +127,7 @@ def test_a_folder_without_checks_is_told_so(tmp_path: Path) -> None:
 
 def test_checks_are_chosen_by_name_and_by_group() -> None:
     assert [check.name for check in chosen(own_checks(), ["utc", "variant"], {})] == [
-        "utc", "no-tools", "no-headers", "budget",
+        "utc", "no-tools", "no-headers", "budget", "awake",
     ]  # fmt: skip
     assert chosen(own_checks(), [], {"utc": "we are in Bern"}) == own_checks()
 
