@@ -166,8 +166,9 @@ def test_the_base_s_pip_knows_what_is_installed(project: Path, layout: Path) -> 
 def test_bytecode_is_used_as_it_is_in_the_image(project: Path, layout: Path) -> None:
     app(project, layout)
     program = (
-        "import importlib.util, json, os, sys, greeting\n"
-        "for module, flags in ((greeting, 1), (json, 1)):\n"
+        "import importlib.util, json, os, sched, sys, greeting\n"
+        "assert not os.path.exists(json.__cached__)\n"  # it is in the base's pack
+        "for module, flags in ((greeting, 1), (sched, 1)):\n"
         "    content = open(module.__cached__, 'rb').read()\n"
         "    assert content[:4] == importlib.util.MAGIC_NUMBER, module\n"
         "    assert content[4] == flags, (module, content[4])\n"
