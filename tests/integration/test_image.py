@@ -137,6 +137,35 @@ def test_a_command_replaces_the_default_one(run: Runner, dist: Path) -> None:
     assert done.stdout.strip() == "42"
 
 
+def test_a_virtual_environment_has_the_pip_of_this_python_without_a_network(run: Runner) -> None:
+    program = "python3 -m venv /tmp/v && /tmp/v/bin/pip check && /tmp/v/bin/pip --version && python3 -m pip --version"
+    healthy, made, own = run("sh", "-c", program, check=True).splitlines()
+    assert healthy == "No broken requirements found."
+    assert made.startswith("pip ")
+    assert made.split()[1] == own.split()[1]
+
+
+def test_pip_comes_back_after_it_was_removed(run: Runner) -> None:
+    program = (
+        "pip uninstall --yes --quiet pip && ! python3 -m pip --version && python3 -m ensurepip --default-pip && "
+        "pip check && pip --version"
+    )
+    assert run("sh", "-c", program, check=False).count("No broken requirements found.") == 1
+
+
+def test_every_file_of_pips_record_is_there_with_its_digest(run: Runner) -> None:
+    program = """
+import base64, hashlib, importlib.metadata
+for file in importlib.metadata.distribution('pip').files:
+    content = file.locate().read_bytes()
+    if file.hash:
+        digest = base64.urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest()).rstrip(b'=').decode()
+        assert digest == file.hash.value, file
+print('whole')
+"""
+    assert run.python(program).strip() == "whole"
+
+
 def test_it_is_the_python_that_it_says(run: Runner) -> None:
     program = """
 import os, platform, sys, sysconfig

@@ -156,6 +156,7 @@ def command(
             "names": list(made.names), "platform": request.arch.platform, "digest": made.image.digest,
             "size": sum(sizes), "layers": [{"digest": layer.digest, "size": layer.size} for layer in made.image.layers],
             "layout": str(output), "archives": [str(path) for path in archives], "unchanged": made.unchanged,
+            "over_budget": made.over,
         })  # fmt: skip
         return
     click.echo(
@@ -163,6 +164,8 @@ def command(
         + ("  (unchanged)" if made.unchanged else "")
     )
     click.echo(made.image.digest)
+    if made.over:
+        click.echo(f"that is {made.over:,} bytes more than its budget (bivy inspect says what they are for)", err=True)
     where = [str(output), *(str(path) for path in archives)]
     click.echo(f"in {', '.join(where)}; also named {', '.join(made.names[1:])}")
 

@@ -111,6 +111,14 @@ def _title(name: str, group: Sequence[Package]) -> str:
     return f"{name}: {' '.join(package.info.name for package in group)}"
 
 
+def over_budget(definition: ImageDefinition, image: Image) -> int:
+    """Return how many bytes an image has beyond its definition's budget, which is for gzip and linux/amd64 alone."""
+    from bivy.oci import media
+
+    counts = image.config.platform == "linux/amd64" and all(x.media_type in media.GZIP_LAYERS for x in image.layers)
+    return max(0, image.size - definition.budget) if counts else 0
+
+
 def assign_layers(definition: ImageDefinition, packages: Sequence[Package]) -> list[tuple[str, list[Package]]]:
     """Say which packages are in which layer: those that it asks for, and what they need that no layer below has.
 

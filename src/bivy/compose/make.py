@@ -15,7 +15,7 @@ from bivy.apk.solve.solver import solve
 from bivy.apk.solve.universe import Source, Universe
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
-from bivy.compose.image import compose
+from bivy.compose.image import compose, over_budget
 from bivy.compose.request import Ingredients, Made
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from bivy.progress import Progress
 
 # Changed whenever the code of the rooms behind build/ makes another image of the same packages.
-GENERATION = 4
+GENERATION = 5
 
 
 class _Receipt(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         if image is not None:
             if not is_attached(around.output, digest):
                 write_image(image, around.output, names, attachments(image, names[0]))
-            return Made(image, names, unchanged=True)
+            return Made(image, names, unchanged=True, over=over_budget(definition, image))
     packages = ingredients.packages()
     if request.candidate:
         names = (request.candidate,)
@@ -87,7 +87,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         )
         write_image(image, around.output, names, attachments(image, names[0], tree))
         write_whole(receipt, msgspec.json.encode(_Receipt(image.digest)))
-    return Made(image, names, unchanged=False)
+    return Made(image, names, unchanged=False, over=over_budget(definition, image))
 
 
 def _from_sources(

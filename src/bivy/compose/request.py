@@ -85,11 +85,13 @@ class Made:
         image: The image, as it is in the layout.
         names: Its names there.
         unchanged: Whether it was there already.
+        over: How many bytes it has beyond its budget.
     """
 
     image: Image
     names: tuple[str, ...]
     unchanged: bool
+    over: int = 0
 
 
 @dataclass(frozen=True, slots=True)

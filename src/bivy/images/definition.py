@@ -44,6 +44,7 @@ class Only(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AlpineDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is different where the image consists of Alpine's own packages."""
 
+    budget: int
     tags: tuple[str, ...]
     description: str
     layers: tuple[LayerDefinition, ...]
@@ -87,8 +88,9 @@ class ImageDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def of_alpine(self) -> ImageDefinition:
         """Return the definition of the same image made of Alpine's own packages."""
+        own = self.alpine
         return msgspec.structs.replace(
-            self, tags=self.alpine.tags, description=self.alpine.description, layers=self.alpine.layers
+            self, budget=own.budget, tags=own.tags, description=own.description, layers=own.layers
         )
 
 

@@ -6,6 +6,9 @@ unpacked when it is imported. Where the package imports from `dataclasses` or `t
 it uses of these in little of the time; the methods that this writes as text are compiled here too. The archive is not
 compressed: the layer that it lies in is.
 
+Tracebacks have lines, but no columns, where this runs with ``-X no_debug_ranges``: the columns would be a third of the
+file.
+
     bundle.py OUTPUT INTERPRETER ENTRY FOLDER LIST
 
 ENTRY is the module whose `main` is called, FOLDER the package's, LIST a file with names of modules of the standard

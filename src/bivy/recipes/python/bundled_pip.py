@@ -1,4 +1,8 @@
-"""Install the pip that CPython brings along, as pip installs itself, without running anything of the target's."""
+"""Install the pip that CPython brings along, as pip installs itself, without running anything of the target's.
+
+The wheel that it came in goes. For new virtual environments, and for who has removed pip, its files get a second name
+each, under which they stay (a hard link costs next to nothing), and `ensurepip` packs them again (`unpacked.py`).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,14 @@ import base64
 import csv
 import hashlib
 import io
+import shutil
 import sys
 import zipfile
 from pathlib import Path
+
+# Programs for Windows, which start scripts there: nothing on Linux opens them (pip/_vendor/distlib/scripts.py). Debian
+# and Fedora leave them out too.
+WINDOWS = ".exe"
 
 SCRIPT = """\
 #!{interpreter}
@@ -35,24 +44,38 @@ def main(destination: str, prefix: str, series: str) -> None:
     library = Path(destination + prefix) / "lib" / f"python{series}"
     (wheel,) = library.glob("ensurepip/_bundled/pip-*.whl")
     site = library / "site-packages"
+    name = "-".join(wheel.name.split("-")[:2])
     with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            if not member.is_dir():
-                _write(site / member.filename, archive.read(member))
-    information = site / ("-".join(wheel.name.split("-")[:2]) + ".dist-info")
-    for name, text in (("INSTALLER", "pip\n"), ("REQUESTED", "")):
-        _write(information / name, text.encode())
-    for name in ("pip3", f"pip{series}"):
-        script = Path(destination + prefix) / "bin" / name
+        members = [each for each in archive.namelist() if not each.endswith(("/", WINDOWS))]
+        for member in members:
+            _write(site / member, archive.read(member))
+    shutil.rmtree(wheel.parent)
+    information = site / f"{name}.dist-info"
+    _keep(members, site, library / "unpacked-wheels" / name, information.name)
+    shutil.copyfile(Path(__file__).with_name("unpacked.py"), library / "ensurepip" / "_unpacked.py")
+    for added, text in (("INSTALLER", "pip\n"), ("REQUESTED", "")):
+        _write(information / added, text.encode())
+    for command in ("pip3", f"pip{series}"):
+        script = Path(destination + prefix) / "bin" / command
         _write(script, SCRIPT.format(interpreter=f"{prefix}/bin/python{series}").encode())
         script.chmod(0o755)
     record = information / "RECORD"
-    added = [information / "INSTALLER", information / "REQUESTED", *sorted(script.parent.glob("pip3*"))]
-    rows = list(csv.reader(io.StringIO(record.read_text("utf-8"))))
-    rows += [[_relative(path, site), *_digest(path.read_bytes())] for path in added]
+    new = [information / "INSTALLER", information / "REQUESTED", *sorted(script.parent.glob("pip3*"))]
+    rows = [row for row in csv.reader(io.StringIO(record.read_text("utf-8"))) if not row[0].endswith(WINDOWS)]
+    rows += [[_relative(path, site), *_digest(path.read_bytes())] for path in new]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(sorted(rows))
     record.write_text(out.getvalue(), "utf-8")
+
+
+def _keep(members: list[str], site: Path, spare: Path, information: str) -> None:
+    """Give each file of the wheel a second name below `spare`, but for RECORD, which will not stay the wheel's."""
+    for member in members:
+        top, _, rest = member.partition("/")
+        if member != f"{information}/RECORD":
+            path = spare / ("metadata" if top == information else top) / rest
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.hardlink_to(site / member)
 
 
 def _relative(path: Path, site: Path) -> str:

@@ -48,6 +48,8 @@ def absent(subject: Subject, settings: Absent) -> Iterator[str]:
 def budget(subject: Subject, _settings: NoSettings) -> Iterator[str]:
     """Yield that the layers are larger than the image's definition allows."""
     definition = definition_of(subject)
+    if _says(subject, "ID", "alpine"):
+        definition = definition.of_alpine()
     image = subject.image
     if image.config.platform != "linux/amd64":
         raise CannotBeMadeError(f"the budget is for linux/amd64, and the image for {image.config.platform}")
@@ -76,6 +78,11 @@ def definition_of(subject: Subject) -> ImageDefinition:
 
 def _is_python(subject: Subject) -> bool:
     """Tell whether an image without a title is a Python on Alpine, as docker saves the official one."""
-    release = (subject.text("etc/os-release") or "").splitlines()
-    alpine = any(line.startswith(("ID=", "ID_LIKE=")) and "alpine" in line for line in release)
+    alpine = _says(subject, "ID", "alpine") or _says(subject, "ID_LIKE", "alpine")
     return alpine and "PYTHON_VERSION" in subject.image.config.variables
+
+
+def _says(subject: Subject, key: str, word: str) -> bool:
+    """Tell whether an image's os-release(5) has a word under a key."""
+    lines = (subject.text("etc/os-release") or "").splitlines()
+    return any(line.startswith(f"{key}=") and word in line.partition("=")[2].strip("\"'").split() for line in lines)
