@@ -21,7 +21,11 @@ def facts(recipe: Recipe) -> dict[str, str]:
     compiler says so in the build's log and leaves it out.
     """
     source = recipe.data.sources[0]
-    patches = {f"the patch {name}": sha256_of(recipe.folder / name) for name in source.patches if _touches_c(recipe.folder / name)}
+    patches = {
+        f"the patch {name}": sha256_of(recipe.folder / name)
+        for name in source.patches
+        if _touches_c(recipe.folder / name)
+    }
     return {
         "the source": source.places[0].sha256,
         "the compiler": f"ziglang {metadata.version('ziglang')}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import lzma
 import shutil
@@ -101,7 +101,7 @@ def train(
                 _run(root, counted, words)
         merged = _merge(llvm, counted, scratch)
     write_whole(profile_path(recipe), lzma.compress(merged, preset=9 | lzma.PRESET_EXTREME))
-    said = {"of": facts(recipe), "on": datetime.datetime.now(datetime.UTC).date().isoformat()}
+    said = {"of": facts(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
     write_whole(facts_path(recipe), json.dumps(said, indent=1).encode() + b"\n")
     return profile_path(recipe)
 
@@ -138,7 +138,11 @@ def _run(root: Path, counted: Path, words: Sequence[str]) -> None:
         raise BivyError("bubblewrap is not installed", hint=sandbox_hint())
     sandbox = Sandbox(
         [Bind(root, "/", writable=True), Bind(PROGRAMS, "/training"), Bind(counted, "/counted", writable=True)],
-        environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LLVM_PROFILE_FILE": "/counted/%m.profraw", "HOME": "/tmp"},
+        environment={
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LLVM_PROFILE_FILE": "/counted/%m.profraw",
+            "HOME": "/tmp",
+        },
     )
     done = subprocess.run(
         sandbox.command(program, ["/usr/local/bin/python3", *words]), stdin=subprocess.DEVNULL, capture_output=True,
