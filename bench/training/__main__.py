@@ -15,9 +15,9 @@ import os
 import sys
 from pathlib import Path
 
-from bench.training.check import misfit
 from bench.training.train import train
 from bivy.build.graph import Recipes
+from bivy.build.profile import profile_misfit
 from bivy.errors import BivyError
 from bivy.files import cache_folder
 from bivy.progress import Lines
@@ -36,7 +36,7 @@ def main() -> int:
     try:
         recipe = Recipes().find("python", told.series)
         if told.check:
-            fault = misfit(recipe)
+            fault = profile_misfit(recipe)
             sys.stdout.write(f"{fault or 'the profile fits'}\n")
             return 1 if fault else 0
         path = train(recipe, layout=told.layout, cache=cache_folder(), jobs=told.jobs,

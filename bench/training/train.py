@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from bench.pythons.archive import closure, debian_name, fetch_index, unpack_packages
 from bench.pythons.debian import SCRIPTS_ONLY, SUITE
-from bench.training.check import facts, facts_path, profile_path
 from bivy.apk.package import extract, read_package
 from bivy.arch import build_machine
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
+from bivy.build.profile import origin_path, profile_path, trained_on
 from bivy.errors import BivyError
 from bivy.files import copy_folder, remove_folder, scratch_folder, write_whole
 from bivy.oci.open import opened
@@ -101,8 +101,8 @@ def train(
                 _run(root, counted, words)
         merged = _merge(llvm, counted, scratch)
     write_whole(profile_path(recipe), lzma.compress(merged, preset=9 | lzma.PRESET_EXTREME))
-    said = {"of": facts(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
-    write_whole(facts_path(recipe), json.dumps(said, indent=1).encode() + b"\n")
+    said = {"of": trained_on(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
+    write_whole(origin_path(recipe), json.dumps(said, indent=1).encode() + b"\n")
     return profile_path(recipe)
 
 
