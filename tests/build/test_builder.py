@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -11,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from bivy.apk.entry import Entry, Kind
 from bivy.apk.package import Package, read_package
@@ -374,3 +378,50 @@ def test_two_builds_at_once_do_the_work_once_and_both_end_well(write_recipe: Wri
     assert [process.returncode for process in processes] == [0, 0]
     assert outputs[0][0] == outputs[1][0]
     assert sum(errors.count("build answer-1.0-r0: done") for _, errors in outputs) == 1
+
+
+RELOCATED = """
+#include <string.h>
+static int a, b;
+int *p[] = {&a, &b, &a, &b};
+int main(int count, char **words) { return *p[count] + (int)strlen(words[0]); }
+"""
+RELOCATED_BODY = """
+[[pipeline]]
+runs = '''
+mkdir -p $DESTDIR/usr/bin $DESTDIR/usr/lib
+cc $CFLAGS $LDFLAGS -shared -o $DESTDIR/usr/lib/packed.so relocated.c >packed.txt 2>&1
+cc $CFLAGS -shared -o $DESTDIR/usr/lib/plain.so relocated.c >plain.txt 2>&1
+cc $CFLAGS $LDFLAGS -fPIE -pie -o $DESTDIR/usr/bin/packed relocated.c
+diff packed.txt plain.txt
+if cc $LDFLAGS -shared -o wrong.so wrong.c 2>said.txt; then exit 1; fi
+grep -q nonsense said.txt
+cc $LDFLAGS -E only.c >only.txt
+grep -q 'int only' only.txt
+'''
+"""
+
+
+def tags(elf: ELFFile) -> set[str]:
+    section = elf.get_section_by_name(".dynamic")
+    assert isinstance(section, DynamicSection)
+    return {tag.entry.d_tag for tag in section.iter_tags()}
+
+
+def names(elf: ELFFile) -> set[str]:
+    section = elf.get_section_by_name(".dynsym")
+    assert isinstance(section, SymbolTableSection)
+    return {symbol.name for symbol in section.iter_symbols()}
+
+
+def test_relocations_are_packed_for_who_links_with_the_usual_flags(write_recipe: WriteRecipe, cache: Path) -> None:
+    files = {"relocated.c": RELOCATED, "wrong.c": "nonsense\n", "only.c": "int only;\n"}
+    packages, _ = make(write_recipe("packed", RELOCATED_BODY, files), cache, "packed")
+    found = {
+        path: ELFFile(io.BytesIO(entry_at(packages["packed"], path).content))
+        for path in ("usr/lib/packed.so", "usr/lib/plain.so", "usr/bin/packed")
+    }
+    assert {path for path, elf in found.items() if "DT_RELR" in tags(elf)} == {"usr/lib/packed.so", "usr/bin/packed"}
+    # The same symbols: the linker was called in the same way.
+    packed, plain = names(found["usr/lib/packed.so"]), names(found["usr/lib/plain.so"])
+    assert packed == plain >= {"strlen", "p", "main"}

@@ -137,6 +137,13 @@ def test_a_command_replaces_the_default_one(run: Runner, dist: Path) -> None:
     assert done.stdout.strip() == "42"
 
 
+def test_who_compiles_extensions_is_not_asked_for_packed_relocations(run: Runner) -> None:
+    # A wheel for musllinux_1_2 has to run on a musl before 1.2.4.
+    program = "import sysconfig; print(*[v for v in sysconfig.get_config_vars().values() if 'pack-rel' in str(v)])"
+    assert run.python(program).strip() == ""
+    assert run("grep", "-rl", "pack-relative", "/usr/local/lib", "/usr/local/bin", check=False).strip() == ""
+
+
 def test_a_virtual_environment_has_the_pip_of_this_python_without_a_network(run: Runner) -> None:
     program = "python3 -m venv /tmp/v && /tmp/v/bin/pip check && /tmp/v/bin/pip --version && python3 -m pip --version"
     healthy, made, own = run("sh", "-c", program, check=True).splitlines()

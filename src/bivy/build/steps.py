@@ -8,7 +8,7 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from bivy.build.recipe import resolve_variables
-from bivy.build.toolchain import DEFAULT_CFLAGS, DEFAULT_LDFLAGS
+from bivy.build.toolchain import DEFAULT_CFLAGS, DEFAULT_CXXFLAGS, DEFAULT_LDFLAGS
 from bivy.build.workshop import Workshop, python_command
 from bivy.errors import UsageError
 
@@ -42,7 +42,7 @@ def step_variables(recipe: Recipe, target: Arch, machine: Arch) -> dict[str, str
     """Return the variables that describe the recipe and its target, for scripts and for ``${…}``."""
     return {
         "CC": "cc", "CXX": "c++", "AR": "ar", "RANLIB": "ranlib", "BUILD_CC": "build-cc", "PKG_CONFIG": "pkg-config",
-        "CFLAGS": DEFAULT_CFLAGS, "CXXFLAGS": DEFAULT_CFLAGS, "LDFLAGS": DEFAULT_LDFLAGS,
+        "CFLAGS": DEFAULT_CFLAGS, "CXXFLAGS": DEFAULT_CXXFLAGS, "LDFLAGS": DEFAULT_LDFLAGS,
         "arch": target.name, "target": target.zig, "gnu": target.gnu,
         # Never equal to the target's: configure would take equal names for leave to run what it compiled.
         "build_gnu": f"{machine.machine}-pc-linux-gnu",

@@ -31,24 +31,39 @@ HOST_PROGRAMS = (
 )
 NEEDED_PROGRAMS = ("sh", "make", "perl", "patch", "sed", "awk", "grep", "find", "tar", "install")
 
-# Linking comes out the same on every machine and at every time, hardened as Alpine's packages are.
-DEFAULT_CFLAGS = "-O2 -fPIC -fstack-protector-strong"
-DEFAULT_LDFLAGS = "-Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--hash-style=gnu"
+# Linking comes out the same on every machine and at every time, hardened as Alpine's packages are. Who walks the stack
+# has frame pointers (this compiler keeps them on x86 by itself); tables for that would be a tenth of each library.
+DEFAULT_CXXFLAGS = "-O2 -fPIC -fstack-protector-strong"
+DEFAULT_CFLAGS = f"{DEFAULT_CXXFLAGS} -fno-omit-frame-pointer -fno-unwind-tables"
+DEFAULT_LDFLAGS = "-Wl,-z,relro,-z,now -Wl,--as-needed -Wl,--hash-style=gnu -Wl,-z,pack-relative-relocs"
 
 # zig's front end refuses some of GNU ld's words, and it makes __DATE__ an error even where SOURCE_DATE_EPOCH fixes it.
+# Where relocations are to be packed (DT_RELR, which musl has read since 1.2.4), it is asked how it calls the linker,
+# and that is called once more with the word added; it may have linked a piece of its runtime before, so the last call.
 _COMPILER = """\
 #!/bin/sh
+packed=
 for word do
     shift
     case $word in
     -print-multiarch | --print-multiarch) echo {multiarch}; exit 0 ;;
     -dumpmachine) echo {gnu}; exit 0 ;;
     -Wl,-h,*) word=-Wl,-soname,${{word#-Wl,-h,}} ;;
+    -Wl,-z,pack-relative-relocs) packed=yes; continue ;;
     -Wl,-stats | -Wl,-rpath-link* | -Wl,--enable-new-dtags | -Wl,-O[0-9]) continue ;;
     esac
     set -- "$@" "$word"
 done
-exec "$ZIG" {language} -target {zig} -mcpu={cpu} {flags} -g0 -fno-sanitize=undefined -Wno-date-time "$@"{after}
+set -- {language} -target {zig} -mcpu={cpu} {flags} -g0 -fno-sanitize=undefined -Wno-date-time "$@"{after}
+[ "$packed" ] || exec "$ZIG" "$@"
+exec 3>&1
+said=$(ZIG_VERBOSE_LINK=1 "$ZIG" "$@" 2>&1 >&3 3>&-)
+status=$?
+printf '%s\\n' "$said" | sed -e '/^ld\\.lld /d' -e '/^ar rcs /d' -e '/^$/d' >&2
+link=$(printf '%s\\n' "$said" | sed -n -e '/^ld\\.lld /{{s///;h' -e '}}' -e '${{x;p' -e '}}')
+[ $status = 0 ] && [ "$link" ] || exit $status
+set -f
+exec "$ZIG" ld.lld --pack-dyn-relocs=relr $link 3>&-
 """
 _ARCHIVER = '#!/bin/sh\nexec "$ZIG" {program} "$@"\n'
 _PKG_CONFIG = """\
@@ -95,7 +110,7 @@ class Toolchain:
     @property
     def digest(self) -> str:
         """What decides what it makes: the compiler's version and the wrappers' text."""
-        text = "\n".join([self.version, DEFAULT_CFLAGS, DEFAULT_LDFLAGS, *wrappers(self).values()])
+        text = "\n".join([self.version, DEFAULT_CFLAGS, DEFAULT_CXXFLAGS, DEFAULT_LDFLAGS, *wrappers(self).values()])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
