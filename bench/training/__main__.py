@@ -14,14 +14,18 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bench.training.check import misfit
 from bench.training.train import train
 from bivy.build.graph import Recipes
+from bivy.build.profile import facts_path, profile_misfit
 from bivy.errors import BivyError
 from bivy.files import cache_folder
 from bivy.progress import Lines
 from bivy.source.places import mirrors_told
+
+if TYPE_CHECKING:
+    from bivy.build.recipe import Recipe
 
 
 def main() -> int:
@@ -36,9 +40,7 @@ def main() -> int:
     try:
         recipe = Recipes().find("python", told.series)
         if told.check:
-            fault = misfit(recipe)
-            sys.stdout.write(f"{fault or 'the profile fits'}\n")
-            return 1 if fault else 0
+            return _check(recipe)
         path = train(recipe, layout=told.layout, cache=cache_folder(), jobs=told.jobs,
                      mirrors=mirrors_told(told.mirror), progress=Lines(sys.stderr))  # fmt: skip
     except BivyError as fault:
@@ -49,6 +51,15 @@ def main() -> int:
         return 130
     sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _check(recipe: Recipe) -> int:
+    """Say whether the profile fits."""
+    fault = profile_misfit(recipe)
+    if not facts_path(recipe).is_file():
+        fault = f"there is no profile that says what it was trained on: python -m bench.training {recipe.data.version}"
+    sys.stdout.write(f"{recipe.name} {recipe.data.version}: {fault or 'the profile fits'}\n")
+    return 1 if fault else 0
 
 
 if __name__ == "__main__":

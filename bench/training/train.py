@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from bench.pythons.archive import closure, debian_name, fetch_index, unpack_packages
 from bench.pythons.debian import SCRIPTS_ONLY, SUITE
-from bench.training.check import facts, facts_path, profile_path
 from bivy.apk.package import extract, read_package
 from bivy.arch import build_machine
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
+from bivy.build.profile import facts_path, profile_facts, profile_path
+from bivy.build.recipe import Recipe
 from bivy.errors import BivyError
 from bivy.files import copy_folder, remove_folder, scratch_folder, write_whole
 from bivy.oci.open import opened
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bivy.arch import Arch
-    from bivy.build.recipe import Recipe
     from bivy.progress import Progress
     from bivy.source.places import Mirrors
 
@@ -96,12 +96,12 @@ def train(
         copy_folder(source / "Lib/test", root / f"usr/local/lib/python{series}/test")
         counted = scratch / "counted"
         counted.mkdir()
-        for words in _trainings():
+        for words in trainings():
             with under_way(progress, f"train with {words[-1]}"):
                 _run(root, counted, words)
         merged = _merge(llvm, counted, scratch)
     write_whole(profile_path(recipe), lzma.compress(merged, preset=9 | lzma.PRESET_EXTREME))
-    said = {"of": facts(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
+    said = {"of": profile_facts(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
     write_whole(facts_path(recipe), json.dumps(said, indent=1).encode() + b"\n")
     return profile_path(recipe)
 
@@ -113,6 +113,9 @@ def _instrumented(
     recipes = scratch / "recipes"
     copy_folder(recipe.folder.parent, recipes)
     own = recipes / recipe.name
+    # It has no part in this build, and without it other training needs no other build.
+    profile_path(Recipe(recipe.data, own)).unlink(missing_ok=True)
+    facts_path(Recipe(recipe.data, own)).unlink(missing_ok=True)
     runtime = llvm / f"usr/lib/llvm-{LLVM}/lib/clang/{LLVM}/lib/linux/libclang_rt.profile-{arch.machine}.a"
     if not runtime.is_file():
         raise BivyError(f"Debian's libclang-rt-{LLVM}-dev has no {runtime.name}")
@@ -123,7 +126,7 @@ def _instrumented(
     return [path for paths in found.values() for path in paths if path.name.startswith(f"{recipe.name}-")]
 
 
-def _trainings() -> list[list[str]]:
+def trainings() -> list[list[str]]:
     """Return what is run: each program, and the tests that CPython itself trains with."""
     names = sorted(path.stem for path in PROGRAMS.glob("*.py") if path.stem != "run")
     return [

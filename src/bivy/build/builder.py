@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from bivy.apk.package import extract, read_package, write_package
 from bivy.build.jobserver import Jobserver
 from bivy.build.minimum import libc_of, libraries_of
+from bivy.build.profile import profile_misfit
 from bivy.build.recipe import BIVY
 from bivy.build.split import read_installed, split
 from bivy.build.steps import applies, command_for, step_variables
@@ -69,6 +70,9 @@ def build(
         fault = sandbox_fault()
         if fault:
             progress.say(f"building without a sandbox ({fault}): packages may depend on this machine")
+        for node in missing:
+            if misfit := profile_misfit(node.recipe):
+                progress.say(f"{node.label} is built by a profile that fits in part: {misfit}")
         sources = fetch(
             sorted({pin for node in missing for pin in node.recipe.pins}, key=lambda pin: pin.name),
             cache=cache, mirrors=mirrors, progress=progress,

@@ -1,0 +1,130 @@
+"""Whether a recipe's profile fits what the recipe builds, and that whoever builds is told where it does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bivy.arch import build_machine
+from bivy.build.builder import build
+from bivy.build.graph import Recipes, plan
+from bivy.build.profile import facts_path, profile_facts, profile_misfit, profile_path
+from bivy.build.recipe import Recipe
+from bivy.errors import BivyError
+from bivy.progress import Silent
+from bivy.source.places import Mirrors
+
+WriteRecipe = Callable[..., Path]
+
+CODE_PATCH = "--- a/main.c\n+++ b/main.c\n@@ -1 +1 @@\n-int main(void) { return 0; }\n+int main(void) { return 1; }\n"
+TEXT_PATCH = "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-old\n+new\n"
+FILES = {"main.c": "int main(void) { return 0; }\n", "README": "old\n"}
+SMALL = {"code.patch": CODE_PATCH, "text.patch": TEXT_PATCH, "heap.c": "int heap;\n", "1.0.profdata.xz": "counts"}
+BODY = """
+[[pipeline]]
+runs = 'mkdir -p "$DESTDIR/usr/share" && cp README "$DESTDIR/usr/share/hello"'
+"""
+
+
+@pytest.fixture
+def recipes(write_recipe: WriteRecipe) -> Path:
+    folder = write_recipe("hello", BODY, FILES, SMALL)
+    file = folder / "hello/recipe.toml"
+    file.write_text(
+        file.read_text().replace(
+            'name = "hello"\n[[sources.', 'name = "hello"\npatches = ["code.patch", "text.patch"]\n[[sources.'
+        )
+    )
+    keep_facts(Recipes(folder).find("hello"))
+    return folder
+
+
+def keep_facts(recipe: Recipe, facts: dict[str, str] | None = None) -> None:
+    facts_path(recipe).write_text(json.dumps({"of": facts or profile_facts(recipe), "on": "2026-01-01"}))
+
+
+def test_what_a_profile_was_trained_on_fits(recipes: Path) -> None:
+    assert profile_misfit(Recipes(recipes).find("hello")) is None
+
+
+def test_a_recipe_without_a_profile_has_none_that_could_misfit(write_recipe: WriteRecipe) -> None:
+    assert profile_misfit(Recipes(write_recipe("plain", BODY, FILES)).find("plain")) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "named"), [("code.patch", "the patch code.patch"), ("heap.c", "the heap"), ("more.h", "the more")]
+)
+def test_another_patch_to_c_code_or_c_code_beside_the_recipe_does_not_fit(recipes: Path, file: str, named: str) -> None:
+    path = recipes / "hello" / file
+    path.write_text((path.read_text() if path.exists() else "") + "/* more */\n")
+    misfit = profile_misfit(Recipes(recipes).find("hello"))
+    assert misfit is not None
+    assert f"trained: {named}; " in misfit
+    assert misfit.endswith("python -m bench.training 1.0")
+
+
+def test_a_patch_to_what_is_not_compiled_changes_nothing(recipes: Path) -> None:
+    (recipes / "hello/text.patch").write_text(TEXT_PATCH.replace("new", "newer"))
+    assert profile_misfit(Recipes(recipes).find("hello")) is None
+
+
+@pytest.mark.parametrize("what", ["the source", "the compiler"])
+def test_another_source_or_compiler_does_not_fit(recipes: Path, what: str) -> None:
+    recipe = Recipes(recipes).find("hello")
+    keep_facts(recipe, {**profile_facts(recipe), what: "another"})
+    assert f"trained: {what}; " in (profile_misfit(recipe) or "")
+
+
+def test_all_that_differs_is_named_at_once(recipes: Path) -> None:
+    recipe = Recipes(recipes).find("hello")
+    keep_facts(recipe, {"the source": "another", "the patch gone.patch": "0"})
+    misfit = profile_misfit(recipe) or ""
+    assert "the compiler, the heap, the patch code.patch, the patch gone.patch, the source;" in misfit
+
+
+def test_a_profile_that_is_gone_is_missed(recipes: Path) -> None:
+    recipe = Recipes(recipes).find("hello")
+    profile_path(recipe).unlink()
+    assert "the profile itself, which is not there" in (profile_misfit(recipe) or "")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"on": "2026-01-01"}', b'{"of": {"the source": 1}}', b"\xff\xfe"]
+)
+def test_a_damaged_file_of_facts_is_named(recipes: Path, content: bytes) -> None:
+    recipe = Recipes(recipes).find("hello")
+    facts_path(recipe).write_bytes(content)
+    with pytest.raises(BivyError, match=r"1\.0\.profile\.json does not say what the profile was trained on") as caught:
+        profile_misfit(recipe)
+    assert "python -m bench.training 1.0" in (caught.value.hint or "")
+
+
+class Listener(Silent):
+    """A watcher that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_whoever_builds_is_told_once_that_the_profile_does_not_fit(recipes: Path, cache: Path) -> None:
+    watcher = Listener()
+
+    def make() -> None:
+        nodes = plan(["hello"], build_machine(), Recipes(recipes))
+        build(nodes, cache=cache, jobs=1, mirrors=Mirrors(()), progress=watcher)
+
+    make()
+    assert not [line for line in watcher.said if "profile" in line]
+    (recipes / "hello/heap.c").write_text("int other_heap;\n")
+    make()
+    make()
+    told = [line for line in watcher.said if "profile" in line]
+    assert len(told) == 1
+    assert told[0].startswith("hello-1.0-r0 ")
+    assert "the heap" in told[0]
