@@ -16,7 +16,7 @@ from bivy.apk.package import extract, read_package
 from bivy.arch import build_machine
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
-from bivy.build.profile import facts_path, profile_facts, profile_path
+from bivy.build.profile import origin_path, profile_path, trained_on
 from bivy.build.recipe import Recipe
 from bivy.errors import BivyError
 from bivy.files import copy_folder, remove_folder, scratch_folder, write_whole
@@ -101,8 +101,8 @@ def train(
                 _run(root, counted, words)
         merged = _merge(llvm, counted, scratch)
     write_whole(profile_path(recipe), lzma.compress(merged, preset=9 | lzma.PRESET_EXTREME))
-    said = {"of": profile_facts(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
-    write_whole(facts_path(recipe), json.dumps(said, indent=1).encode() + b"\n")
+    said = {"of": trained_on(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
+    write_whole(origin_path(recipe), json.dumps(said, indent=1).encode() + b"\n")
     return profile_path(recipe)
 
 
@@ -115,7 +115,7 @@ def _instrumented(
     own = recipes / recipe.name
     # It has no part in this build, and without it other training needs no other build.
     profile_path(Recipe(recipe.data, own)).unlink(missing_ok=True)
-    facts_path(Recipe(recipe.data, own)).unlink(missing_ok=True)
+    origin_path(Recipe(recipe.data, own)).unlink(missing_ok=True)
     runtime = llvm / f"usr/lib/llvm-{LLVM}/lib/clang/{LLVM}/lib/linux/libclang_rt.profile-{arch.machine}.a"
     if not runtime.is_file():
         raise BivyError(f"Debian's libclang-rt-{LLVM}-dev has no {runtime.name}")

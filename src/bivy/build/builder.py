@@ -71,8 +71,9 @@ def build(
         if fault:
             progress.say(f"building without a sandbox ({fault}): packages may depend on this machine")
         for node in missing:
-            if misfit := profile_misfit(node.recipe):
-                progress.say(f"{node.label} is built by a profile that fits in part: {misfit}")
+            misfit = profile_misfit(node.recipe)
+            if misfit:
+                progress.say(f"{node.label}: {misfit}")
         sources = fetch(
             sorted({pin for node in missing for pin in node.recipe.pins}, key=lambda pin: pin.name),
             cache=cache, mirrors=mirrors, progress=progress,

@@ -1,4 +1,8 @@
-"""Whether the profile by which a recipe's code is compiled was trained on the code that the recipe builds."""
+"""Profiles by which a recipe is compiled, and whether they are still of the source that it builds.
+
+Beside its `recipe.toml` a recipe has a profile for each version whose variable `profile` names one, and what it was
+trained on: ``3.14.7.profdata.xz`` and ``3.14.7.profile.json`` (docs/recipes.md, "Profiles").
+"""
 
 from __future__ import annotations
 
@@ -15,85 +19,63 @@ if TYPE_CHECKING:
 
     from bivy.build.recipe import Recipe
 
-_CODE = (".c", ".h")
 
-
-class Trained(msgspec.Struct, frozen=True):
-    """What the file beside a profile says.
-
-    Attributes:
-        of: What it was trained on, as `profile_facts` gave it then.
-    """
-
+class _Origin(msgspec.Struct, frozen=True):
     of: dict[str, str]
 
 
-def profile_path(recipe: Recipe) -> Path:
-    """Return where the profile of a recipe's version is, compressed by xz; it need not be there."""
-    return recipe.folder / f"{recipe.data.version}.profdata.xz"
-
-
-def facts_path(recipe: Recipe) -> Path:
-    """Return where the file beside a profile is that says what it was trained on."""
-    return recipe.folder / f"{recipe.data.version}.profile.json"
-
-
-def profile_facts(recipe: Recipe) -> dict[str, str]:
+def trained_on(recipe: Recipe) -> dict[str, str]:
     """Return what a profile depends on, by what it is called for people.
 
     A function is compiled by the profile where its blocks are the same as when it was trained; where they are not, the
-    compiler says so in the build's log and leaves it out. Blocks change with the source, with patches to its C code,
-    with C code beside the recipe, and with the compiler.
+    compiler says so in the build's log and leaves that function as it is.
     """
-    sources = recipe.data.sources
-    facts = {"the compiler": f"ziglang {metadata.version('ziglang')}"}
-    for source in sources:
-        what = "the source" if len(sources) == 1 else f"the source {source.name}"
-        facts[what] = source.places[0].sha256
-        facts |= {
-            f"the patch {name}": sha256_of(recipe.folder / name)
-            for name in source.patches
-            if _touches_code(recipe.folder / name)
-        }
-    for path in sorted(recipe.folder.iterdir()):
-        if path.suffix in _CODE:
-            facts[f"the {path.stem}"] = sha256_of(path)
-    return facts
+    source = recipe.data.sources[0]
+    patches = [recipe.folder / name for name in source.patches]
+    files = [patch for patch in patches if _changes_c(patch)] + sorted(recipe.folder.glob("*.[ch]"))
+    return {
+        "the source": source.places[0].sha256,
+        "the compiler": f"ziglang {metadata.version('ziglang')}",
+        **{path.name: sha256_of(path) for path in files if path.name != "profile-shim.c"},
+    }
+
+
+def profile_path(recipe: Recipe) -> Path:
+    """Return where a version's profile is kept: LLVM's indexed format, compressed by xz."""
+    return recipe.folder / f"{recipe.data.version}.profdata.xz"
+
+
+def origin_path(recipe: Recipe) -> Path:
+    """Return where it is said what a version's profile was trained on."""
+    return recipe.folder / f"{recipe.data.version}.profile.json"
 
 
 def profile_misfit(recipe: Recipe) -> str | None:
-    """Say in what a recipe differs from what its profile was trained on.
+    """Say in what a recipe differs from what its profile was trained on, or ``None``.
 
     Returns:
-        What differs and the command that trains anew; ``None`` where nothing does, or where the recipe's version has
-        no file that says what a profile was trained on.
+        What differs, and the command that trains anew; ``None`` also where the version has no profile.
 
     Raises:
-        BivyError: That file cannot be read.
+        BivyError: It cannot be read what it was trained on.
     """
-    path = facts_path(recipe)
+    if not recipe.data.variables.get("profile"):
+        return None
+    path, profile = origin_path(recipe), profile_path(recipe)
+    command = f"python -m bench.training {recipe.data.version}"
+    if not profile.is_file():
+        return f"its profile {profile.name} is missing; train one: {command}"
     try:
-        trained = msgspec.json.decode(path.read_bytes(), type=Trained).of
+        then = msgspec.json.decode(path.read_bytes(), type=_Origin).of
     except FileNotFoundError:
-        return None
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise BivyError(
-            f"{path} does not say what the profile was trained on: {fault}", hint=f"write it anew: {_command(recipe)}"
-        ) from None
-    now = profile_facts(recipe)
-    changed = sorted(name for name in now.keys() | trained.keys() if now.get(name) != trained.get(name))
-    if not profile_path(recipe).is_file():
-        changed.append("the profile itself, which is not there")
-    if not changed:
-        return None
-    return f"not as when the profile was trained: {', '.join(changed)}; train it anew: {_command(recipe)}"
+        return f"{path.name} is missing, which says what the profile was trained on; train one: {command}"
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as fault:
+        raise BivyError(f"{path} cannot be read: {fault}", hint=f"train the profile anew: {command}") from fault
+    now = trained_on(recipe)
+    changed = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
+    return f"{', '.join(changed)} changed since its profile was trained; train it anew: {command}" if changed else None
 
 
-def _command(recipe: Recipe) -> str:
-    return f"python -m bench.training {recipe.data.version}"
-
-
-def _touches_code(patch: Path) -> bool:
-    lines = patch.read_bytes().splitlines()
-    changed = [line.split()[1] for line in lines if line.startswith(b"+++ ") and len(line.split()) > 1]
-    return any(name.endswith(tuple(map(str.encode, _CODE))) for name in changed)
+def _changes_c(patch: Path) -> bool:
+    lines = patch.read_text("utf-8").splitlines()
+    return any(line.startswith("+++ ") and line.split()[1].endswith((".c", ".h")) for line in lines)
