@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from bench.training.train import train
 from bivy.build.graph import Recipes
-from bivy.build.profile import profile_misfit
+from bivy.build.profile import has_profile, profile_misfit
 from bivy.errors import BivyError
 from bivy.files import cache_folder
 from bivy.progress import Lines
@@ -55,10 +55,11 @@ def main() -> int:
 
 def _check(recipe: Recipe) -> int:
     """Say whether the profile fits."""
-    fault = profile_misfit(recipe)
-    if not recipe.data.variables.get("profile"):
-        fault = f"it has no profile; train one: python -m bench.training {recipe.data.version}"
-    sys.stdout.write(f"{recipe.name} {recipe.data.version}: {fault or 'the profile fits'}\n")
+    version = recipe.data.version
+    fault = profile_misfit(recipe) if has_profile(recipe) else "there is no profile"
+    if fault:
+        fault += f"; train one: python -m bench.training {version}"
+    sys.stdout.write(f"{recipe.name} {version}: {fault or 'the profile fits'}\n")
     return 1 if fault else 0
 
 

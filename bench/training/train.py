@@ -147,10 +147,13 @@ def _run(root: Path, counted: Path, words: Sequence[str]) -> None:
             "HOME": "/tmp",
         },
     )
-    done = subprocess.run(
-        sandbox.command(program, ["/usr/local/bin/python3", *words]), stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=_PATIENCE, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            sandbox.command(program, ["/usr/local/bin/python3", *words]), stdin=subprocess.DEVNULL, timeout=_PATIENCE,
+            capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise BivyError(f"{words[-1]} was still running after {_PATIENCE // 60} minutes") from None
     # Of CPython's tests some fail where there is no network; what they ran is counted all the same.
     if done.returncode and words[0] != "-m":
         raise BivyError(f"{words[-1]} ended with {done.returncode}: {(done.stderr or done.stdout)[-1000:]}")
@@ -161,6 +164,8 @@ def _merge(llvm: Path, counted: Path, scratch: Path) -> bytes:
     libraries = next((llvm / "usr/lib").glob("*-linux-gnu"))
     loader = next(libraries.glob("ld-linux*"))
     merged = scratch / "merged"
+    if not any(counted.glob("*.profraw")):
+        raise BivyError("nothing was counted", hint="was the recipe built with the runtime that counts?")
     program = llvm / f"usr/lib/llvm-{LLVM}/bin/llvm-profdata"
     done = subprocess.run(
         [loader, "--library-path", f"{libraries}:{llvm}/usr/lib/llvm-{LLVM}/lib", program, "merge", "-o", merged,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bivy.errors import UsageError
 
@@ -93,6 +93,16 @@ def find_arch(name: str) -> Arch:
         f"unknown architecture {name!r}",
         hint="known are " + ", ".join(f"{arch.name} ({arch.platform})" for arch in ARCHES.values()),
     )
+
+
+def for_cpu(arch: Arch, cpu: str) -> Arch:
+    """Return an architecture whose programs need a newer machine than the oldest: ``x86-64-v3``, ``neoverse-n1``.
+
+    Args:
+        arch: The architecture.
+        cpu: The machine as compilers name it (``-march``, ``-mcpu``), with hyphens or underscores.
+    """
+    return replace(arch, cpu=cpu.replace("-", "_"))
 
 
 def build_machine() -> Arch:

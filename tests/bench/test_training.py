@@ -10,7 +10,7 @@ import pytest
 from bench.training.train import PROGRAMS, trainings
 
 from bivy.build.graph import Recipes
-from bivy.build.profile import profile_misfit
+from bivy.build.profile import has_profile, profile_misfit
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ def test_the_check_says_whether_the_kept_profile_fits(version: str) -> None:
         [sys.executable, "-m", "bench.training", "--check", version], capture_output=True, text=True, cwd=ROOT
     )
     recipe = Recipes().find("python", version)
-    fits = bool(recipe.data.variables["profile"]) and profile_misfit(recipe) is None
+    fits = has_profile(recipe) and profile_misfit(recipe) is None
     assert done.returncode == (0 if fits else 1), done.stderr
     assert done.stdout.startswith(f"python {version}: ")
     assert fits == ("the profile fits" in done.stdout)

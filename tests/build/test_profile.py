@@ -1,137 +1,76 @@
-"""Whether a recipe's profile fits what the recipe builds, and that whoever builds is told where it does not."""
+"""Profiles say what they were trained on, and a recipe that has changed since is told from one that has not."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import Path
+import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 
-from bivy.arch import build_machine
-from bivy.build.builder import build
-from bivy.build.graph import Recipes, plan
+from bivy.build.graph import Recipes
 from bivy.build.profile import origin_path, profile_misfit, profile_path, trained_on
-from bivy.build.recipe import Recipe
+from bivy.build.recipe import RECIPES, Recipe, load_recipe, select_version
 from bivy.errors import BivyError
-from bivy.progress import Silent
-from bivy.source.places import Mirrors
 
-WriteRecipe = Callable[..., Path]
-
-CODE_PATCH = "--- a/main.c\n+++ b/main.c\n@@ -1 +1 @@\n-int main(void) { return 0; }\n+int main(void) { return 1; }\n"
-TEXT_PATCH = "--- a/README\n+++ b/README\n@@ -1 +1 @@\n-old\n+new\n"
-FILES = {"main.c": "int main(void) { return 0; }\n", "README": "old\n"}
-SMALL = {"code.patch": CODE_PATCH, "text.patch": TEXT_PATCH, "heap.c": "int heap;\n", "1.0.profdata.xz": "counts"}
-BODY = """
-[variables]
-profile = "1.0.profdata.xz"
-[[pipeline]]
-runs = 'mkdir -p "$DESTDIR/usr/share" && cp README "$DESTDIR/usr/share/hello"'
-"""
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
-def recipes(write_recipe: WriteRecipe) -> Path:
-    folder = write_recipe("hello", BODY, FILES, SMALL)
-    file = folder / "hello/recipe.toml"
-    file.write_text(
-        file.read_text().replace(
-            'name = "hello"\n[[sources.', 'name = "hello"\npatches = ["code.patch", "text.patch"]\n[[sources.'
-        )
-    )
-    keep_facts(Recipes(folder).find("hello"))
-    return folder
+def folder(tmp_path: Path) -> Path:
+    """A copy of Python's recipe, whose profile fits it."""
+    shutil.copytree(RECIPES / "python", tmp_path / "python")
+    recipe = the_recipe(tmp_path / "python")
+    origin_path(recipe).write_text(json.dumps({"of": trained_on(recipe)}))
+    return tmp_path / "python"
 
 
-def keep_facts(recipe: Recipe, facts: dict[str, str] | None = None) -> None:
-    origin_path(recipe).write_text(json.dumps({"of": facts or trained_on(recipe), "on": "2026-01-01"}))
+def the_recipe(folder: Path) -> Recipe:
+    return select_version(load_recipe(folder), folder, "3.14")
 
 
-def test_what_a_profile_was_trained_on_fits(recipes: Path) -> None:
-    assert profile_misfit(Recipes(recipes).find("hello")) is None
+def test_the_profile_that_is_kept_is_of_the_recipe_as_it_is() -> None:
+    recipe = Recipes().find("python", "3.14")
+    assert profile_path(recipe).is_file()
+    assert profile_path(recipe).name == recipe.data.variables["profile"]
+    assert profile_misfit(recipe) is None
 
 
-def test_a_recipe_without_a_profile_has_none_that_could_misfit(write_recipe: WriteRecipe) -> None:
-    assert (
-        profile_misfit(Recipes(write_recipe("plain", BODY.replace("1.0.profdata.xz", ""), FILES)).find("plain")) is None
-    )
+def test_a_recipe_without_a_profile_has_none_that_does_not_fit() -> None:
+    assert profile_misfit(Recipes().find("zlib")) is None
 
 
-@pytest.mark.parametrize(("file", "named"), [("code.patch", "code.patch"), ("heap.c", "heap.c"), ("more.h", "more.h")])
-def test_another_patch_to_c_code_or_c_code_beside_the_recipe_does_not_fit(recipes: Path, file: str, named: str) -> None:
-    path = recipes / "hello" / file
-    path.write_text((path.read_text() if path.exists() else "") + "/* more */\n")
-    misfit = profile_misfit(Recipes(recipes).find("hello"))
-    assert misfit is not None
-    assert misfit.startswith(f"{named} changed since")
-    assert misfit.endswith("python -m bench.training 1.0")
-
-
-def test_a_patch_to_what_is_not_compiled_changes_nothing(recipes: Path) -> None:
-    (recipes / "hello/text.patch").write_text(TEXT_PATCH.replace("new", "newer"))
-    assert profile_misfit(Recipes(recipes).find("hello")) is None
-
-
-@pytest.mark.parametrize("what", ["the source", "the compiler"])
-def test_another_source_or_compiler_does_not_fit(recipes: Path, what: str) -> None:
-    recipe = Recipes(recipes).find("hello")
-    keep_facts(recipe, {**trained_on(recipe), what: "another"})
-    assert (profile_misfit(recipe) or "").startswith(f"{what} changed since")
-
-
-def test_all_that_differs_is_named_at_once(recipes: Path) -> None:
-    recipe = Recipes(recipes).find("hello")
-    keep_facts(recipe, {"the source": "another", "gone.patch": "0"})
-    misfit = profile_misfit(recipe) or ""
-    assert misfit.startswith("code.patch, gone.patch, heap.c, the compiler, the source changed since")
-
-
-def test_a_profile_that_is_gone_is_missed(recipes: Path) -> None:
-    recipe = Recipes(recipes).find("hello")
-    profile_path(recipe).unlink()
-    assert "its profile 1.0.profdata.xz is missing" in (profile_misfit(recipe) or "")
-
-
-def test_a_profile_of_which_nobody_said_what_it_was_trained_on_is_told(recipes: Path) -> None:
-    recipe = Recipes(recipes).find("hello")
-    origin_path(recipe).unlink()
-    assert "1.0.profile.json is missing" in (profile_misfit(recipe) or "")
+def test_a_recipe_that_is_unchanged_fits(folder: Path) -> None:
+    assert profile_misfit(the_recipe(folder)) is None
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"on": "2026-01-01"}', b'{"of": {"the source": 1}}', b"\xff\xfe"]
+    ("file", "old", "new", "named"),
+    [
+        ("recipe.toml", "3b48dac8", "4b48dac8", "the source"),
+        ("allocator.c", "return mi_malloc(size);", "return mi_zalloc(size);", "allocator.c"),
+    ],
 )
-def test_a_damaged_file_of_facts_is_named(recipes: Path, content: bytes) -> None:
-    recipe = Recipes(recipes).find("hello")
-    origin_path(recipe).write_bytes(content)
-    with pytest.raises(BivyError, match=r"1\.0\.profile\.json cannot be read") as caught:
+def test_what_changed_is_named(folder: Path, file: str, old: str, new: str, named: str) -> None:
+    text = (folder / file).read_text()
+    assert old in text
+    (folder / file).write_text(text.replace(old, new))
+    assert profile_misfit(the_recipe(folder)) == f"{named} changed since its profile was trained"
+
+
+def test_a_patch_counts_where_it_changes_c(folder: Path) -> None:
+    patch = folder / "find-library.patch"
+    patch.write_text(patch.read_text() + "\n# a remark\n")
+    assert profile_misfit(the_recipe(folder)) is None
+    patch.write_text("--- a/Python/ceval.c\n+++ b/Python/ceval.c\n")
+    assert profile_misfit(the_recipe(folder)) == "find-library.patch changed since its profile was trained"
+
+
+def test_what_it_was_trained_on_may_be_missing_or_unreadable(folder: Path) -> None:
+    recipe = the_recipe(folder)
+    origin_path(recipe).write_text("{")
+    with pytest.raises(BivyError, match="cannot be read"):
         profile_misfit(recipe)
-    assert "python -m bench.training 1.0" in (caught.value.hint or "")
-
-
-class Listener(Silent):
-    """A watcher that remembers what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-
-def test_whoever_builds_is_told_once_that_the_profile_does_not_fit(recipes: Path, cache: Path) -> None:
-    watcher = Listener()
-
-    def make() -> None:
-        nodes = plan(["hello"], build_machine(), Recipes(recipes))
-        build(nodes, cache=cache, jobs=1, mirrors=Mirrors(()), progress=watcher)
-
-    make()
-    assert not [line for line in watcher.said if "profile" in line]
-    (recipes / "hello/heap.c").write_text("int other_heap;\n")
-    make()
-    make()
-    told = [line for line in watcher.said if "profile" in line]
-    assert len(told) == 1
-    assert told[0].startswith("hello-1.0-r0: heap.c changed")
+    origin_path(recipe).unlink()
+    assert "is missing" in (profile_misfit(recipe) or "")

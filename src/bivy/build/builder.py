@@ -73,7 +73,7 @@ def build(
         for node in missing:
             misfit = profile_misfit(node.recipe)
             if misfit:
-                progress.say(f"{node.label}: {misfit}")
+                progress.say(f"{node.label}: {misfit}: where code changed, it is compiled without it")
         sources = fetch(
             sorted({pin for node in missing for pin in node.recipe.pins}, key=lambda pin: pin.name),
             cache=cache, mirrors=mirrors, progress=progress,

@@ -50,30 +50,32 @@ def origin_path(recipe: Recipe) -> Path:
     return recipe.folder / f"{recipe.data.version}.profile.json"
 
 
+def has_profile(recipe: Recipe) -> bool:
+    """Tell whether a version is compiled by a profile that is there; while one is trained, it is not."""
+    return bool(recipe.data.variables.get("profile")) and profile_path(recipe).is_file()
+
+
 def profile_misfit(recipe: Recipe) -> str | None:
-    """Say in what a recipe differs from what its profile was trained on, or ``None``.
+    """Say in what a recipe differs from what its profile was trained on.
 
     Returns:
-        What differs, and the command that trains anew; ``None`` also where the version has no profile.
+        What differs, or ``None``: also where there is no profile.
 
     Raises:
         BivyError: It cannot be read what it was trained on.
     """
-    if not recipe.data.variables.get("profile"):
+    if not has_profile(recipe):
         return None
-    path, profile = origin_path(recipe), profile_path(recipe)
-    command = f"python -m bench.training {recipe.data.version}"
-    if not profile.is_file():
-        return f"its profile {profile.name} is missing; train one: {command}"
+    path = origin_path(recipe)
     try:
         then = msgspec.json.decode(path.read_bytes(), type=_Origin).of
     except FileNotFoundError:
-        return f"{path.name} is missing, which says what the profile was trained on; train one: {command}"
+        return f"{path.name} is missing, which says what the profile was trained on"
     except (OSError, UnicodeDecodeError, msgspec.DecodeError) as fault:
-        raise BivyError(f"{path} cannot be read: {fault}", hint=f"train the profile anew: {command}") from fault
+        raise BivyError(f"{path} cannot be read: {fault}", hint="train the profile anew") from fault
     now = trained_on(recipe)
     changed = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
-    return f"{', '.join(changed)} changed since its profile was trained; train it anew: {command}" if changed else None
+    return f"{', '.join(changed)} changed since its profile was trained" if changed else None
 
 
 def _changes_c(patch: Path) -> bool:

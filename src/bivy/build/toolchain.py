@@ -7,13 +7,15 @@ import os
 import re
 import shutil
 import stat
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bivy.errors import BivyError
+from bivy.arch import ARCHES
+from bivy.errors import BivyError, UsageError
 
 if TYPE_CHECKING:
     from bivy.arch import Arch
@@ -101,6 +103,7 @@ def find_toolchain(target: Arch, machine: Arch) -> Toolchain:
     """Find the compiler for a target.
 
     Raises:
+        UsageError: The compiler does not know the target's CPU.
         BivyError: The ziglang wheel is not installed, or a program that builds call is missing.
     """
     missing = [program for program in NEEDED_PROGRAMS if shutil.which(program) is None]
@@ -109,7 +112,31 @@ def find_toolchain(target: Arch, machine: Arch) -> Toolchain:
             f"to build packages this machine lacks {', '.join(missing)}",
             hint="install them with the machine's package manager; no compiler is needed",
         )
-    return find_compiler(target, machine)
+    found = find_compiler(target, machine)
+    if target.cpu != ARCHES[target.name].cpu:
+        _refuse_unknown_cpu(found)
+    return found
+
+
+def _refuse_unknown_cpu(toolchain: Toolchain) -> None:
+    target = toolchain.target
+    command = [
+        str(toolchain.zig / "zig"),
+        "cc",
+        "-target",
+        target.zig,
+        f"-mcpu={target.cpu}",
+        "-E",
+        "-x",
+        "c",
+        os.devnull,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UsageError(
+            f"the compiler knows no machine {target.cpu!r} of the architecture {target.name}",
+            hint="x86-64-v2, x86-64-v3 and x86-64-v4 are levels of x86_64; of aarch64 there are neoverse-n1, apple-m1",
+        )
 
 
 def find_compiler(target: Arch, machine: Arch) -> Toolchain:

@@ -29,6 +29,12 @@ FORMATS = ("oci", "oci-archive", "docker-archive")
     metavar="ARCH",
     help="By Alpine's name or OCI's: aarch64, linux/arm64.  [default: this machine's]",
 )
+@click.option(
+    "--cpu",
+    metavar="CPU",
+    help="Compile for this machine and newer ones: x86-64-v3, neoverse-n1. The image's names end in it.  "
+    "[default: every machine that Alpine runs on]",
+)
 @output_option
 @click.option(
     "--format",
@@ -91,6 +97,7 @@ def command(
     version: str,
     every: bool,
     arch: str | None,
+    cpu: str | None,
     output: Path,
     formats: tuple[str, ...],
     compression: str,
@@ -113,22 +120,24 @@ def command(
     With --all every version is built, and given all the tags of bivy tags once it has passed bivy verify. Where one
     does not pass, its tags stay where they are, the others are still done, and the exit status is 1.
     """
-    from bivy.arch import build_machine, find_arch
+    from bivy.arch import build_machine, find_arch, for_cpu
     from bivy.compose.make import make_image
     from bivy.compose.request import Request, Surroundings
     from bivy.files import cache_folder
     from bivy.oci.archive import write_archive
     from bivy.source.places import mirrors_told
 
+    target = find_arch(arch) if arch else build_machine()
     request = Request(
         version,
-        find_arch(arch) if arch else build_machine(),
+        for_cpu(target, cpu) if cpu else target,
         "zstd" if compression == "zstd" else "gzip",
         alpine=_alpine(alpine, mirrors, keys, lock, base_rootfs),
+        cpu=cpu or "",
     )
     around = Surroundings(cache_folder(), output, jobs, mirrors_told(() if alpine else mirrors))
     if every:
-        for flag, value in (("VERSION", version), ("--format", formats), ("--lock", lock)):
+        for flag, value in (("VERSION", version), ("--format", formats), ("--lock", lock), ("--cpu", cpu)):
             if value:
                 raise click.UsageError(f"{flag} goes with one image, not with --all")
         from bivy.cli.moved import show

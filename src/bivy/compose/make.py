@@ -61,7 +61,7 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
     recipes = Recipes()
     python = recipes.find(definition.package, request.version or definition.default)
     facts = _facts(request, python)
-    names = definition.names(facts)
+    names = tuple(f"{name}-{request.cpu}" if request.cpu else name for name in definition.names(facts))
     if request.alpine:
         from bivy.compose.alpine import from_alpine
 

@@ -50,6 +50,7 @@ class Request:
         alpine: What of Alpine's it is to consist of; ``None`` for what bivy builds from sources alone.
         candidate: What it is called in the layout where it is new there, in the place of its names, which then stay
             where they are; empty for its names.
+        cpu: The machine that `arch` was told to be for, which ends the image's names; empty for every machine.
     """
 
     version: str
@@ -58,6 +59,7 @@ class Request:
     name: str = "python"
     alpine: AlpineRequest | None = None
     candidate: str = ""
+    cpu: str = ""
 
 
 @dataclass(frozen=True, slots=True)
