@@ -50,6 +50,8 @@ def main() -> int:
         sys.stderr.write("bench.training: stopped\n")
         return 130
     sys.stdout.write(f"{path}\n")
+    if recipe.data.variables.get("profile") != path.name:
+        sys.stderr.write(f'to have it used, name it in the version\'s variables: profile = "{path.name}"\n')
     return 0
 
 
