@@ -78,6 +78,7 @@ def train(
         BivyError: Something cannot be had, does not build or does not run.
     """
     arch = build_machine()
+    built_of = trained_on(recipe)  # now: somebody may go on working on the recipe
     series = ".".join(recipe.data.version.split(".")[:2])
     index = fetch_index(SUITE, debian_name(arch), mirrors=mirrors, progress=progress)
     packages = closure(index, _WANTED, without=SCRIPTS_ONLY)
@@ -104,7 +105,7 @@ def train(
         merged, functions = _merge(llvm, counted, scratch)
     write_whole(profile_path(recipe), lzma.compress(merged, preset=9 | lzma.PRESET_EXTREME))
     said = {
-        "of": trained_on(recipe),
+        "of": built_of,
         "on": dt.datetime.now(dt.UTC).date().isoformat(),
         "by": {path.name: sha256_of(path) for path in sorted(PROGRAMS.glob("*.py"))},
         "with": {package.name: package.version for package in packages if package.name in _WANTED},
