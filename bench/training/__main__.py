@@ -14,14 +14,18 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.training.train import train
 from bivy.build.graph import Recipes
-from bivy.build.profile import profile_misfit
+from bivy.build.profile import has_profile, profile_misfit
 from bivy.errors import BivyError
 from bivy.files import cache_folder
 from bivy.progress import Lines
 from bivy.source.places import mirrors_told
+
+if TYPE_CHECKING:
+    from bivy.build.recipe import Recipe
 
 
 def main() -> int:
@@ -36,9 +40,7 @@ def main() -> int:
     try:
         recipe = Recipes().find("python", told.series)
         if told.check:
-            fault = profile_misfit(recipe)
-            sys.stdout.write(f"{fault or 'the profile fits'}\n")
-            return 1 if fault else 0
+            return _check(recipe)
         path = train(recipe, layout=told.layout, cache=cache_folder(), jobs=told.jobs,
                      mirrors=mirrors_told(told.mirror), progress=Lines(sys.stderr))  # fmt: skip
     except BivyError as fault:
@@ -48,7 +50,19 @@ def main() -> int:
         sys.stderr.write("bench.training: stopped\n")
         return 130
     sys.stdout.write(f"{path}\n")
+    if recipe.data.variables.get("profile") != path.name:
+        sys.stderr.write(f'to have it used, name it in the version\'s variables: profile = "{path.name}"\n')
     return 0
+
+
+def _check(recipe: Recipe) -> int:
+    """Say whether the profile fits."""
+    version = recipe.data.version
+    fault = profile_misfit(recipe) if has_profile(recipe) else "there is no profile"
+    if fault:
+        fault += f"; train one: python -m bench.training {version}"
+    sys.stdout.write(f"{recipe.name} {version}: {fault or 'the profile fits'}\n")
+    return 1 if fault else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import lzma
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,8 +18,9 @@ from bivy.arch import build_machine
 from bivy.build.builder import build
 from bivy.build.graph import Recipes, plan
 from bivy.build.profile import origin_path, profile_path, trained_on
+from bivy.build.recipe import Recipe
 from bivy.errors import BivyError
-from bivy.files import copy_folder, remove_folder, scratch_folder, write_whole
+from bivy.files import copy_folder, remove_folder, scratch_folder, sha256_of, write_whole
 from bivy.oci.open import opened
 from bivy.progress import under_way
 from bivy.run.unpacked import in_use
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bivy.arch import Arch
-    from bivy.build.recipe import Recipe
     from bivy.progress import Progress
     from bivy.source.places import Mirrors
 
@@ -38,6 +39,7 @@ PROGRAMS: Final = Path(__file__).parent / "programs"
 LLVM: Final = "22"
 """The series of LLVM whose profiles the compiler reads: ziglang 0.17's clang is of it."""
 
+_WANTED: Final = (f"llvm-{LLVM}", f"libclang-rt-{LLVM}-dev")
 _PATIENCE: Final = 1800
 # Debian builds the runtime for glibc with checks that musl has not (_FORTIFY_SOURCE).
 _SHIM: Final = """\
@@ -76,9 +78,10 @@ def train(
         BivyError: Something cannot be had, does not build or does not run.
     """
     arch = build_machine()
+    built_of = trained_on(recipe)  # now: somebody may go on working on the recipe
     series = ".".join(recipe.data.version.split(".")[:2])
     index = fetch_index(SUITE, debian_name(arch), mirrors=mirrors, progress=progress)
-    packages = closure(index, [f"llvm-{LLVM}", f"libclang-rt-{LLVM}-dev"], without=SCRIPTS_ONLY)
+    packages = closure(index, _WANTED, without=SCRIPTS_ONLY)
     with (
         opened(f"python:{series}-alpine", layout=layout, platform=arch.platform, cache=cache) as image,
         in_use(image, cache) as base,
@@ -96,12 +99,18 @@ def train(
         copy_folder(source / "Lib/test", root / f"usr/local/lib/python{series}/test")
         counted = scratch / "counted"
         counted.mkdir()
-        for words in _trainings():
+        for words in trainings():
             with under_way(progress, f"train with {words[-1]}"):
                 _run(root, counted, words)
-        merged = _merge(llvm, counted, scratch)
+        merged, functions = _merge(llvm, counted, scratch)
     write_whole(profile_path(recipe), lzma.compress(merged, preset=9 | lzma.PRESET_EXTREME))
-    said = {"of": trained_on(recipe), "on": dt.datetime.now(dt.UTC).date().isoformat()}
+    said = {
+        "of": built_of,
+        "on": dt.datetime.now(dt.UTC).date().isoformat(),
+        "by": {path.name: sha256_of(path) for path in sorted(PROGRAMS.glob("*.py"))},
+        "with": {package.name: package.version for package in packages if package.name in _WANTED},
+        "functions": functions,
+    }
     write_whole(origin_path(recipe), json.dumps(said, indent=1).encode() + b"\n")
     return profile_path(recipe)
 
@@ -113,6 +122,9 @@ def _instrumented(
     recipes = scratch / "recipes"
     copy_folder(recipe.folder.parent, recipes)
     own = recipes / recipe.name
+    # It has no part in this build, and without it other training needs no other build.
+    profile_path(Recipe(recipe.data, own)).unlink(missing_ok=True)
+    origin_path(Recipe(recipe.data, own)).unlink(missing_ok=True)
     runtime = llvm / f"usr/lib/llvm-{LLVM}/lib/clang/{LLVM}/lib/linux/libclang_rt.profile-{arch.machine}.a"
     if not runtime.is_file():
         raise BivyError(f"Debian's libclang-rt-{LLVM}-dev has no {runtime.name}")
@@ -123,7 +135,7 @@ def _instrumented(
     return [path for paths in found.values() for path in paths if path.name.startswith(f"{recipe.name}-")]
 
 
-def _trainings() -> list[list[str]]:
+def trainings() -> list[list[str]]:
     """Return what is run: each program, and the tests that CPython itself trains with."""
     names = sorted(path.stem for path in PROGRAMS.glob("*.py") if path.stem != "run")
     return [
@@ -144,26 +156,40 @@ def _run(root: Path, counted: Path, words: Sequence[str]) -> None:
             "HOME": "/tmp",
         },
     )
-    done = subprocess.run(
-        sandbox.command(program, ["/usr/local/bin/python3", *words]), stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=_PATIENCE, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            sandbox.command(program, ["/usr/local/bin/python3", *words]), stdin=subprocess.DEVNULL, timeout=_PATIENCE,
+            capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise BivyError(f"{words[-1]} was still running after {_PATIENCE // 60} minutes") from None
     # Of CPython's tests some fail where there is no network; what they ran is counted all the same.
     if done.returncode and words[0] != "-m":
         raise BivyError(f"{words[-1]} ended with {done.returncode}: {(done.stderr or done.stdout)[-1000:]}")
 
 
-def _merge(llvm: Path, counted: Path, scratch: Path) -> bytes:
-    """Merge all counts into one profile, with Debian's own loader and libraries: it may be newer than this machine."""
+def _merge(llvm: Path, counted: Path, scratch: Path) -> tuple[bytes, int]:
+    """Merge all counts into one profile, and tell how many functions are in it."""
+    merged, counts = scratch / "merged", sorted(counted.glob("*.profraw"))
+    if not counts:
+        raise BivyError("nothing was counted", hint="was the recipe built with the runtime that counts?")
+    # Sparse: without the functions that never ran.
+    _profdata(llvm, "merge", "--sparse", "-o", merged, *counts)
+    found = re.search(r"^Total functions: ([0-9]+)$", _profdata(llvm, "show", merged), re.MULTILINE)
+    if found is None:
+        raise BivyError("llvm-profdata does not say how many functions there are")
+    return merged.read_bytes(), int(found[1])
+
+
+def _profdata(llvm: Path, *words: str | Path) -> str:
+    """Run llvm-profdata with Debian's own loader and libraries, which may be newer than this machine's."""
     libraries = next((llvm / "usr/lib").glob("*-linux-gnu"))
     loader = next(libraries.glob("ld-linux*"))
-    merged = scratch / "merged"
     program = llvm / f"usr/lib/llvm-{LLVM}/bin/llvm-profdata"
     done = subprocess.run(
-        [loader, "--library-path", f"{libraries}:{llvm}/usr/lib/llvm-{LLVM}/lib", program, "merge", "-o", merged,
-         *sorted(counted.glob("*.profraw"))],
+        [loader, "--library-path", f"{libraries}:{llvm}/usr/lib/llvm-{LLVM}/lib", program, *words],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise BivyError(f"llvm-profdata cannot merge what was counted: {done.stderr[-1000:]}")
-    return merged.read_bytes()
+        raise BivyError(f"llvm-profdata {words[0]} ended with {done.returncode}: {done.stderr[-1000:]}")
+    return done.stdout

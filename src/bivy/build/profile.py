@@ -6,9 +6,10 @@ trained on: ``3.14.7.profdata.xz`` and ``3.14.7.profile.json`` (docs/recipes.md,
 
 from __future__ import annotations
 
-import json
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from bivy.errors import BivyError
 from bivy.files import sha256_of
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bivy.build.recipe import Recipe
+
+
+class _Origin(msgspec.Struct, frozen=True):
+    of: dict[str, str]
 
 
 def trained_on(recipe: Recipe) -> dict[str, str]:
@@ -45,21 +50,29 @@ def origin_path(recipe: Recipe) -> Path:
     return recipe.folder / f"{recipe.data.version}.profile.json"
 
 
+def has_profile(recipe: Recipe) -> bool:
+    """Tell whether a version is compiled by a profile that is there; while one is trained, it is not."""
+    return bool(recipe.data.variables.get("profile")) and profile_path(recipe).is_file()
+
+
 def profile_misfit(recipe: Recipe) -> str | None:
-    """Say in what a recipe differs from what its profile was trained on, or ``None``.
+    """Say in what a recipe differs from what its profile was trained on.
+
+    Returns:
+        What differs, or ``None``: also where there is no profile.
 
     Raises:
         BivyError: It cannot be read what it was trained on.
     """
-    if not recipe.data.variables.get("profile"):
+    if not has_profile(recipe):
         return None
     path = origin_path(recipe)
     try:
-        then: dict[str, Any] = json.loads(path.read_bytes())["of"]
+        then = msgspec.json.decode(path.read_bytes(), type=_Origin).of
     except FileNotFoundError:
         return f"{path.name} is missing, which says what the profile was trained on"
-    except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise BivyError(f"{path} cannot be read: {fault!r}", hint="train the profile anew") from fault
+    except (OSError, UnicodeDecodeError, msgspec.DecodeError) as fault:
+        raise BivyError(f"{path} cannot be read: {fault}", hint="train the profile anew") from fault
     now = trained_on(recipe)
     changed = sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name))
     return f"{', '.join(changed)} changed since its profile was trained" if changed else None
