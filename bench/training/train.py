@@ -173,8 +173,8 @@ def _merge(llvm: Path, counted: Path, scratch: Path) -> tuple[bytes, int]:
     merged, counts = scratch / "merged", sorted(counted.glob("*.profraw"))
     if not counts:
         raise BivyError("nothing was counted", hint="was the recipe built with the runtime that counts?")
-    # Sparse: without the functions that never ran.
-    _profdata(llvm, "merge", "--sparse", "-o", merged, *counts)
+    # Not sparse: that a function never ran is worth knowing, it is compiled for size.
+    _profdata(llvm, "merge", "-o", merged, *counts)
     found = re.search(r"^Total functions: ([0-9]+)$", _profdata(llvm, "show", merged), re.MULTILINE)
     if found is None:
         raise BivyError("llvm-profdata does not say how many functions there are")
