@@ -30,9 +30,12 @@ WITHOUT_BYTECODE: Final = {"PYTHONPYCACHEPREFIX": "/nowhere", "PYTHONDONTWRITEBY
 """Variables with which Python finds no bytecode, and compiles what it imports."""
 IMPORTS_COMPILED: Final = "imports, no bytecode"
 """The name of the measure that has neither."""
-UNFROZEN: Final = "import _imp, importlib.util, io; _imp._override_frozen_modules_for_tests(-1); "
-"""Has Python take no module any more that is frozen into it. Those that CPython itself freezes are there by then: it
-starts with them, all but two."""
+UNFROZEN: Final = (
+    "import _imp, importlib.util, io, _frozen_importlib_external as loader; "
+    "_imp._override_frozen_modules_for_tests(-1); loader._pack = (None, '', {}, b''); "
+)
+"""Has Python take no module any more that is frozen into it, or in the image's pack of bytecode (docs/awake.md). Those
+that CPython itself freezes are there by then: it starts with them, all but two."""
 
 _STARTS: Final = 10
 _SLOW_STARTS: Final = 5
