@@ -162,6 +162,7 @@ def _package(document: _Document, own: str, each: Component) -> dict[str, Any]:
 
 def _supplier(told: str) -> str:
     """Return who made a package as the format has it (clause 7.5): Alpine writes ``Name <address>``."""
+    told = "".join(letter for letter in told if letter.isprintable()).strip()
     if person := re.fullmatch(r"([^<>()]+?) *<([^<>()\s]+)>", told):
         return f"Person: {person[1]} ({person[2]})"
     name = re.sub(r"[<>()]", "", told).strip()
