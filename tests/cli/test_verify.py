@@ -121,7 +121,7 @@ def test_checks_are_listed_without_an_image(layout: Path) -> None:
     done = verify("--list", layout=layout)
     assert "world-writable" in done.stdout
     listed = json.loads(verify("--list", "--json", "--only", "variant", layout=layout).stdout)
-    assert [check["name"] for check in listed] == ["no-tools", "no-headers", "budget"]
+    assert [check["name"] for check in listed] == ["no-tools", "no-headers", "budget", "awake"]
 
 
 def test_without_an_image_there_is_nothing_to_check(layout: Path) -> None:

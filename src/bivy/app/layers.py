@@ -208,7 +208,7 @@ def _ordered(items: Iterable[Item], folders: dict[str, int], epoch: int) -> list
 
 
 def _archive(items: Sequence[Item]) -> Iterator[bytes]:
-    """Write an archive, piece by piece, in the form that `bivy.oci.layer.write_tar` writes."""
+    """Write an archive, piece by piece, in the form that `bivy.oci.layer.write_tar` writes, but by path."""
     from bivy.apk.errors import ApkError
     from bivy.apk.tar import end_of_archive, write_head, write_members
 

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.image
 @pytest.fixture(scope="module")
 def library(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Part:
     folder = tmp_path_factory.mktemp("library")
-    copy = "cp -r /usr/local/lib/python3.14/. /out"
+    # What pip's wheel is made of is pip's, as in site-packages, not the library's.
+    copy = "cp -r /usr/local/lib/python3.14/. /out; rm -r /out/unpacked-wheels"
     bivy("run", "--output", str(dist), "-v", f"{folder}:/out", NAME, "sh", "-c", copy)
     assert not [path for path in folder.rglob("*") if path.is_dir() and path.name in TESTS - {"tests"}]
     return check_code([folder], targets=[TARGET], root=folder)
