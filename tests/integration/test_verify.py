@@ -176,7 +176,7 @@ def test_a_fault_that_only_running_shows_fails_the_check_that_is_for_it_and_no_o
     fault: str, whole: Whole, scratch: Path
 ) -> None:
     name, make, finding = FAULTS[fault]
-    # Two take as long as all others together, and are no other's fault; what is planted may be more than the budget has.
+    # Two take as long as all others together; what is planted may be more than the budget has room for.
     apart = {"umoci", "pip-https", "budget"} - {name}
     checks = [check for check in own_checks() if check.name not in apart]
     found = failing(verify(make(whole), checks, where="planted", cache=scratch))
