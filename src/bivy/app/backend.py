@@ -16,6 +16,7 @@ from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
 from bivy.files import copy_folder, replacing, scratch_folder, write_whole
 from bivy.musl.archives.standards import normalised
+from bivy.programs import find_uv
 from bivy.progress import under_way
 
 if TYPE_CHECKING:
@@ -152,9 +153,7 @@ def _copied(project: Project, scratch: Path, asking: Asking, *, may_fail: bool) 
 
 def _run_uv(project: Project, kind: str, root: Path, out: Path) -> str | None:
     """Have uv run a backend; return what was said where it failed."""
-    from uv import find_uv_bin
-
-    command = [find_uv_bin(), "build", kind, "--no-python-downloads", "--python", sys.executable,
+    command = [find_uv(), "build", kind, "--no-python-downloads", "--python", sys.executable,
                "--color", "never", "--out-dir", str(out), str(root)]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False)

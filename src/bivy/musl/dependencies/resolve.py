@@ -21,6 +21,7 @@ from bivy.musl.dependencies.nearest import nearest_names
 from bivy.musl.dependencies.settings import INDEX_SETTINGS, index_options, uv_settings, without_credentials
 from bivy.musl.dependencies.uvlock import parse_uv_lock
 from bivy.musl.report import Problem
+from bivy.programs import find_uv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -245,14 +246,12 @@ class _Asking:
         """Let uv lock the project in `folder`; return what it says where it refuses."""
         import time
 
-        from uv import find_uv_bin
-
         named = not INDEX_SETTINGS.isdisjoint(self.question.settings)
         options = [*(() if named else index_options()), *self.question.options]
         if self.question.offline:
             options.append("--offline")
         command = [
-            find_uv_bin(), "lock", "--project", str(folder), "--no-python-downloads",
+            find_uv(), "lock", "--project", str(folder), "--no-python-downloads",
             "--python", str(_interpreter(self._cache)), "--no-build-isolation", "--color", "never", "--no-progress",
             *options,
         ]  # fmt: skip
