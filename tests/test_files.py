@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bivy.files import cache_folder, copy_folder, locked, replacing, scratch_folder, sweep, write_whole
+from bivy.files import cache_folder, copy_folder, locked, read_noted, replacing, scratch_folder, sweep, write_whole
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -100,3 +100,15 @@ def test_a_copy_that_fails_says_of_one_file_that_it_did(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError) as fault:
         copy_folder(tmp_path / "from", tmp_path / "to")
     assert fault.value.filename == str(tmp_path / "to")
+
+
+def test_what_was_noted_is_read_again(tmp_path: Path) -> None:
+    write_whole(tmp_path / "noted", b'{"size": 3}')
+    assert read_noted(tmp_path / "noted", dict[str, int]) == {"size": 3}
+
+
+@pytest.mark.parametrize("content", [None, b"", b'{"size": ', b'{"size": "three"}', b'{"\xff": 3}', b"[" * 100_000])
+def test_what_was_noted_and_cannot_be_read_is_not_known(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "noted").write_bytes(content)
+    assert read_noted(tmp_path / "noted", dict[str, int]) is None

@@ -11,10 +11,12 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_Noted = TypeVar("_Noted")
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
@@ -64,6 +66,21 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is never seen half-written."""
     with replacing(path) as file:
         file.write(content)
+
+
+def read_noted(path: Path, kind: type[_Noted]) -> _Noted | None:
+    """Read what was written down as JSON for the next time; what is not there, or damaged, is not known.
+
+    Args:
+        path: The file.
+        kind: What is in it, a type that msgspec decodes.
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 @contextlib.contextmanager

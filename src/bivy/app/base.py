@@ -81,7 +81,7 @@ def read_base(image: Image, cache: Path) -> Base:
     place = cache / "app" / "bases" / f"{image.digest.removeprefix('sha256:')}-{GENERATION}"
     try:
         return msgspec.msgpack.decode(place.read_bytes(), type=Base)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         pass
     base = _facts(image, scan(image))
     write_whole(place, msgspec.msgpack.encode(base))

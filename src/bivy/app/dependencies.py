@@ -15,7 +15,7 @@ from bivy.app.saying import files_of
 from bivy.app.stale import LOCKS, check_lock
 from bivy.app.values import ProjectKind
 from bivy.errors import BivyError
-from bivy.files import sha256_of, write_whole
+from bivy.files import read_noted, sha256_of, write_whole
 from bivy.musl.archives.standards import normalised
 from bivy.progress import under_way
 from bivy.tables import table_at
@@ -175,9 +175,8 @@ def _places(project: Project, target: Target, asking: Asking) -> Places:
 
 
 def _read_kept(place: Path) -> tuple[Pinned, ...] | None:
-    try:
-        kept = msgspec.json.decode(place.read_bytes(), type=tuple[Pinned, ...])
-    except (OSError, msgspec.MsgspecError):
+    kept = read_noted(place, tuple[Pinned, ...])
+    if kept is None:
         return None
     gone = any("://" not in each.url and not Path(each.url).is_file() for each in kept if not each.source)
     return None if gone else kept

@@ -16,7 +16,7 @@ from bivy.app.bytecode import Module, Pack, write_packs
 from bivy.app.install import Origin, bytecode_place, sources_of
 from bivy.app.layers import Item, Kept
 from bivy.errors import BivyError
-from bivy.files import write_whole
+from bivy.files import read_noted, write_whole
 from bivy.musl.archives.standards import normalised
 from bivy.progress import under_way
 
@@ -90,9 +90,8 @@ def dependency_layers(pinned: Sequence[Pinned], at: Workplace) -> tuple[Kept, ..
 
 
 def _read_kept(place: Path, store: LayerStore) -> tuple[Kept, ...] | None:
-    try:
-        keys = msgspec.json.decode(place.read_bytes(), type=list[str])
-    except (OSError, msgspec.MsgspecError):
+    keys = read_noted(place, list[str])
+    if keys is None:
         return None
     found = [store.find(key) for key in keys]
     return tuple(each for each in found if each) if all(found) else None

@@ -13,7 +13,7 @@ import msgspec
 
 from bivy.apk.entry import Entry, Kind
 from bivy.errors import BivyError
-from bivy.files import naming, write_whole
+from bivy.files import naming, read_noted, write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob
 from bivy.oci.layer import Compression, Layer
@@ -93,12 +93,11 @@ class LayerStore:
 
     def find(self, key: str) -> Kept | None:
         """Return the layer that was made of what `key` stands for, if its bytes are there still."""
+        kept = read_noted(self._record(key), Kept)
         try:
-            kept = msgspec.json.decode(self._record(key).read_bytes(), type=Kept)
-            size = self.blob(kept.digest).stat().st_size
-        except (OSError, msgspec.MsgspecError):
+            return kept if kept and self.blob(kept.digest).stat().st_size == kept.size else None
+        except OSError:
             return None
-        return kept if size == kept.size else None
 
     def make(
         self, key: str, items: Iterable[Item], folders: dict[str, int], created_by: str, content: object = None

@@ -16,7 +16,7 @@ import msgspec
 from bivy import __version__
 from bivy.app.contents import Seen, look_at, read_contents
 from bivy.epoch import source_date_epoch
-from bivy.files import is_settled, write_whole
+from bivy.files import is_settled, read_noted, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -154,7 +154,7 @@ def make_app(wish: Wish, *, cache: Path, jobs: int, progress: Progress) -> MadeA
     started = time.time_ns()
     asked = _asked(wish)
     place = cache / "app" / "made" / f"{_digest([asked])}.json"
-    receipt = _read_receipt(place)
+    receipt = read_noted(place, _Receipt)
     known = receipt.made.beside if receipt else ()
     seen = look_at(wish.where, known)
     key = _digest([asked, seen[0]]) if seen else ""
@@ -180,13 +180,6 @@ def _asked(wish: Wish) -> list[object]:
         GENERATION, __version__, source_date_epoch(), wish.where.absolute(), wish.output.absolute(), wish.told,
         wish.compression, wish.wheels, wish.index, wish.repositories, wish.sbom, variables,
     ]  # fmt: skip
-
-
-def _read_receipt(place: Path) -> _Receipt | None:
-    try:
-        return msgspec.json.decode(place.read_bytes(), type=_Receipt)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def _digest(parts: object) -> str:

@@ -16,7 +16,7 @@ from bivy.app.install import GENERATION as INSTALLED
 from bivy.app.install import Origin, bytecode_place, install, sources_of
 from bivy.app.layers import Item, Kept
 from bivy.app.values import HOME, ProjectKind
-from bivy.files import locked, sha256_of, write_whole
+from bivy.files import locked, read_noted, sha256_of, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,10 +77,7 @@ def _remembered(project: Project, at: Workplace, kept: Kept, key: str) -> Kept:
     """Remove from the cache what the project was long ago: each change of it leaves a layer behind."""
     name = hashlib.sha256(f"{project.root} {project.name}".encode()).hexdigest()[:32]
     place = at.cache / "app" / "layers" / "own" / f"{name}.json"
-    try:
-        keys = msgspec.json.decode(place.read_bytes(), type=list[str])
-    except (OSError, msgspec.MsgspecError):
-        keys = []
+    keys = read_noted(place, list[str]) or []
     if not keys or keys[-1] != key:
         keys = [*(each for each in keys if each != key), key]
         for old in keys[:-_REMEMBERED]:

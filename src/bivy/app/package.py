@@ -14,7 +14,7 @@ import msgspec
 from bivy import __version__
 from bivy.app.backend import make_wheel
 from bivy.epoch import source_date_epoch
-from bivy.files import replacing, write_whole
+from bivy.files import read_noted, replacing, write_whole
 from bivy.tables import table_at
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def project_wheel(project: Project, contents: Contents, target: Target, asking: 
     for_one = folders / _name(f"{project.root} {target}")
     means = means_of(target, asking)
     for folder, more in ((anywhere, ()), (for_one, means)):
-        made = _read(folder / _RECORD)
+        made = read_noted(folder / _RECORD, _Made)
         if made and (folder / made.wheel).is_file():
             current = _with_current(project, contents, made, folder, more)
             if current:
@@ -98,13 +98,6 @@ def means_of(target: Target, asking: Asking) -> tuple[str, ...]:
     """Return what decides about a compiled wheel beside its project."""
     base = asking.base.digest if asking.base else ""
     return (__version__, str(target), base, str(source_date_epoch()), *asking.packages, "", *asking.repositories)
-
-
-def _read(record: Path) -> _Made | None:
-    try:
-        return msgspec.json.decode(record.read_bytes(), type=_Made)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def _rest(project: Project, contents: Contents, sources: Mapping[str, str], more: Sequence[str]) -> str:

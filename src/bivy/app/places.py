@@ -19,7 +19,7 @@ from bivy.app.git import checkout, parse_reference
 from bivy.app.library import open_library
 from bivy.app.package import means_of, project_wheel
 from bivy.errors import BivyError, UsageError
-from bivy.files import is_settled, write_whole
+from bivy.files import is_settled, read_noted, write_whole
 from bivy.musl.archives.standards import ENDINGS, normalised
 from bivy.musl.dependencies.lock import File, Repository
 from bivy.musl.dependencies.resolve import Metadata
@@ -157,7 +157,7 @@ class Places:
         key = hashlib.sha256(msgspec.json.encode(means)).hexdigest()[:32]
         place = self.asking.cache / "app" / "wheels" / "seen" / f"{key}.json"
         seen = look(folder) if folder.is_dir() else None
-        if seen and (kept := _read(place)) and kept.seen == seen[0] and Path(kept.wheel).is_file():
+        if seen and (kept := read_noted(place, _Looked)) and kept.seen == seen[0] and Path(kept.wheel).is_file():
             return Path(kept.wheel)
         project = open_library(folder, name, whole=whole)
         wheel = project_wheel(project, read_contents(project, {}), self.target, self.asking)
@@ -181,13 +181,6 @@ class Places:
         )[0]  # fmt: skip
         assert built.wheel
         return built.wheel
-
-
-def _read(place: Path) -> _Looked | None:
-    try:
-        return msgspec.json.decode(place.read_bytes(), type=_Looked)
-    except (OSError, msgspec.MsgspecError):
-        return None
 
 
 def _says_its_name(project: Project) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bivy.files import remove_folder, scratch_folder, sha256_of
+from bivy.files import read_noted, remove_folder, scratch_folder, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,11 +32,11 @@ class Store:
         A folder in which a file is missing, or has other bytes than were written, is removed: it will be built again.
         """
         folder = self.folder / key
+        stored = read_noted(folder / "contents.json", Stored)
+        paths = {folder / name: digest for name, digest in stored.packages.items()} if stored else {}
         try:
-            stored = msgspec.json.decode((folder / "contents.json").read_bytes(), type=Stored)
-            paths = {folder / name: digest for name, digest in stored.packages.items()}
-            whole = all(sha256_of(path) == digest for path, digest in paths.items())
-        except (OSError, msgspec.MsgspecError):
+            whole = stored is not None and all(sha256_of(path) == digest for path, digest in paths.items())
+        except OSError:
             whole = False
         if not whole:
             remove_folder(folder)

@@ -19,7 +19,7 @@ from bivy.compose.image import compose, over_budget
 from bivy.compose.request import Ingredients, Made
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
-from bivy.files import write_whole
+from bivy.files import read_noted, write_whole
 from bivy.images.definition import load_image
 from bivy.progress import under_way
 
@@ -71,11 +71,11 @@ def make_image(request: Request, around: Surroundings, progress: Progress) -> Ma
         nodes = plan(definition.packages, request.arch, recipes, _versions(definition, python))
         ingredients = _from_sources(definition, nodes, around, progress)
     receipt = around.cache / "images" / f"{_key(definition, ingredients, request.compression)}.json"
-    digest = _read_receipt(receipt)
-    if digest and all(find_image(around.output, name, request.arch.platform) == digest for name in names):
+    known = read_noted(receipt, _Receipt)
+    if known and all(find_image(around.output, name, request.arch.platform) == known.digest for name in names):
         image = _open(around.output, names[0], request.arch)
         if image is not None:
-            if not is_attached(around.output, digest):
+            if not is_attached(around.output, known.digest):
                 write_image(image, around.output, names, attachments(image, names[0]))
             return Made(image, names, unchanged=True, over=over_budget(definition, image))
     packages = ingredients.packages()
@@ -133,13 +133,6 @@ def _key(definition: ImageDefinition, ingredients: Ingredients, compression: str
         "packages": ingredients.keys,
     }
     return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
-
-
-def _read_receipt(path: Path) -> str:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Receipt).digest
-    except (OSError, msgspec.MsgspecError):
-        return ""
 
 
 def _open(output: Path, name: str, arch: Arch) -> Image | None:

@@ -13,7 +13,7 @@ import msgspec
 
 from bivy.arch import build_machine
 from bivy.errors import BivyError, UsageError
-from bivy.files import Look, is_settled, locked, look_of, sha256_of, write_whole
+from bivy.files import Look, is_settled, locked, look_of, read_noted, sha256_of, write_whole
 from bivy.oci import media
 from bivy.oci.blob import Blob, damaged, is_digest
 from bivy.oci.config import canonical
@@ -348,10 +348,7 @@ def _write_blob(folder: Path, blob: Blob, known: dict[str, Look] | None = None) 
 
 
 def _read_known(folder: Path) -> dict[str, Look]:
-    try:
-        return msgspec.json.decode((folder / _KNOWN).read_bytes(), type=dict[str, Look])
-    except (OSError, msgspec.MsgspecError):
-        return {}
+    return read_noted(folder / _KNOWN, dict[str, Look]) or {}
 
 
 def _write_known(folder: Path, known: dict[str, Look]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from bivy.files import write_whole
+from bivy.files import read_noted, write_whole
 from bivy.oci.blob import is_digest
 from bivy.verify.report import Report
 
@@ -52,11 +52,8 @@ def last(digest: str, cache: Path) -> Report | None:
     """
     if not is_digest(digest):
         return None
-    try:
-        report = msgspec.json.decode(_path(digest, cache).read_bytes(), type=Report)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return report if report.digest == digest else None
+    report = read_noted(_path(digest, cache), Report)
+    return report if report and report.digest == digest else None
 
 
 def _path(digest: str, cache: Path) -> Path:

@@ -16,7 +16,7 @@ from bivy.arch import build_machine
 from bivy.build.toolchain import find_compiler
 from bivy.epoch import source_date_epoch
 from bivy.errors import BivyError
-from bivy.files import locked, remove_folder, scratch_folder, sha256_of, sweep, write_whole
+from bivy.files import locked, read_noted, remove_folder, scratch_folder, sha256_of, sweep, write_whole
 from bivy.musl.archives.sdist import read_sdist
 from bivy.musl.dependencies import Terms
 from bivy.musl.dependencies.known import Known, known_distributions
@@ -348,11 +348,11 @@ class _Yard:
 
     def _kept(self, candidate: Candidate, key: str) -> Built | None:
         folder = self._place(candidate, key)
+        made = read_noted(self._receipt(candidate, key), _Made)
         try:
-            made = msgspec.json.decode(self._receipt(candidate, key).read_bytes(), type=_Made)
-            if sha256_of(folder / made.file) != made.sha256:
+            if made is None or sha256_of(folder / made.file) != made.sha256:
                 return None
-        except (OSError, msgspec.MsgspecError):
+        except OSError:
             return None
         return self._built(candidate, State.KEPT, made, folder)
 

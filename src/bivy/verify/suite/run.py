@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bivy.errors import BivyError, UsageError
-from bivy.files import scratch_folder, write_whole
+from bivy.files import read_noted, scratch_folder, write_whole
 from bivy.progress import Outcome, Silent, under_way
 from bivy.tables import nearest
 from bivy.threads import StoppedError, side_by_side
@@ -278,8 +278,5 @@ def _tail(path: Path, most: int) -> bytes:
 
 def _kept(folder: Path, names: Sequence[str]) -> dict[str, FileOutcome]:
     """Read what came of files in an earlier run; what cannot be read did not run."""
-    found = {}
-    for name in names:
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
-            found[name] = msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=FileOutcome)
-    return found
+    outcomes = {name: read_noted(folder / f"{name}.json", FileOutcome) for name in names}
+    return {name: outcome for name, outcome in outcomes.items() if outcome}
