@@ -41,6 +41,8 @@ LLVM: Final = "22"
 
 _WANTED: Final = (f"llvm-{LLVM}", f"libclang-rt-{LLVM}-dev")
 _PATIENCE: Final = 1800
+_PRECISION: Final = 8
+"""The least weight of a program; weights are whole numbers."""
 # Debian builds the runtime for glibc with checks that musl has not (_FORTIFY_SOURCE).
 _SHIM: Final = """\
 #include <fcntl.h>
@@ -100,8 +102,10 @@ def train(
         counted = scratch / "counted"
         counted.mkdir()
         for words in trainings():
+            own = counted / words[-1]
+            own.mkdir()
             with under_way(progress, f"train with {words[-1]}"):
-                _run(root, counted, words)
+                _run(root, own, words)
         merged, functions = _merge(llvm, counted, scratch)
     write_whole(profile_path(recipe), lzma.compress(merged, preset=9 | lzma.PRESET_EXTREME))
     said = {
@@ -169,16 +173,30 @@ def _run(root: Path, counted: Path, words: Sequence[str]) -> None:
 
 
 def _merge(llvm: Path, counted: Path, scratch: Path) -> tuple[bytes, int]:
-    """Merge all counts into one profile, and tell how many functions are in it."""
-    merged, counts = scratch / "merged", sorted(counted.glob("*.profraw"))
-    if not counts:
-        raise BivyError("nothing was counted", hint="was the recipe built with the runtime that counts?")
+    """Merge all counts into one profile, in which programs are equals, and tell how many functions it has."""
+    totals = {}
+    for folder in sorted(counted.iterdir()):
+        counts = sorted(folder.glob("*.profraw"))
+        if not counts:
+            raise BivyError(f"nothing was counted in {folder.name}", hint="was Python built with what counts in it?")
+        own = scratch / f"{folder.name}.profdata"
+        _profdata(llvm, "merge", "-o", own, *counts)
+        totals[own] = _number("Total count", _profdata(llvm, "show", "--detailed-summary", own))
+    # Else what is called hot is what the longest program does: it alone would be optimised for.
+    largest = max(totals.values())
+    weights = {own: round(_PRECISION * largest / total) for own, total in totals.items()}
+    merged = scratch / "merged"
     # Not sparse: that a function never ran is worth knowing, it is compiled for size.
-    _profdata(llvm, "merge", "-o", merged, *counts)
-    found = re.search(r"^Total functions: ([0-9]+)$", _profdata(llvm, "show", merged), re.MULTILINE)
+    _profdata(llvm, "merge", "-o", merged, *(f"--weighted-input={weight},{own}" for own, weight in weights.items()))
+    return merged.read_bytes(), _number("Total functions", _profdata(llvm, "show", merged))
+
+
+def _number(name: str, text: str) -> int:
+    """Return a number that llvm-profdata shows."""
+    found = re.search(rf"^{name}: ([0-9]+)$", text, re.MULTILINE)
     if found is None:
-        raise BivyError("llvm-profdata does not say how many functions there are")
-    return merged.read_bytes(), int(found[1])
+        raise BivyError(f'llvm-profdata does not say "{name}"')
+    return int(found[1])
 
 
 def _profdata(llvm: Path, *words: str | Path) -> str:

@@ -17,7 +17,13 @@ from bivy.build.recipe import RECIPES
 from bivy.build.split import read_installed
 
 SCRIPT = RECIPES / "python" / "bundled_pip.py"
-RECORD = "pip/__init__.py,sha256=x,12\npip/_vendor/t64.exe,sha256=y,2\npip-26.2.dist-info/RECORD,,\n"
+RECORD = """\
+pip/__init__.py,sha256=x,12
+pip/_vendor/certifi/cacert.pem,sha256=z,3
+pip/_vendor/t64.exe,sha256=y,2
+pip-26.2.dist-info/RECORD,,
+"""
+CERTIFICATES = Path("pip/_vendor/certifi/cacert.pem")
 
 
 def install(destination: Path) -> Path:
@@ -26,6 +32,7 @@ def install(destination: Path) -> Path:
     bundled.mkdir(parents=True)
     with zipfile.ZipFile(bundled / "pip-26.2-py3-none-any.whl", "w") as wheel:
         wheel.writestr("pip/__init__.py", "answer = 42\n")
+        wheel.writestr(str(CERTIFICATES), "PEM")
         wheel.writestr("pip/_vendor/t64.exe", "MZ")
         wheel.writestr("pip-26.2.dist-info/METADATA", "Name: pip\n")
         wheel.writestr("pip-26.2.dist-info/licenses/LICENSE.txt", "MIT\n")
@@ -61,6 +68,22 @@ def test_the_package_and_its_metadata_are_unpacked(site: Path) -> None:
     assert (site / "pip/__init__.py").read_text() == "answer = 42\n"
     assert (site / "pip-26.2.dist-info/INSTALLER").read_text() == "pip\n"
     assert (site / "pip-26.2.dist-info/REQUESTED").read_bytes() == b""
+
+
+def test_pip_has_the_certificates_of_the_system(site: Path) -> None:
+    assert (site / CERTIFICATES).readlink() == Path("/etc/ssl/certs/ca-certificates.crt")
+    with (site / "pip-26.2.dist-info/RECORD").open(newline="") as file:
+        assert [str(CERTIFICATES), "", ""] in list(csv.reader(file))
+
+
+def test_a_virtual_environments_pip_has_the_certificates_that_the_system_has_then(tmp_path: Path) -> None:
+    site = install(tmp_path)
+    ours = site.parent / "unpacked-wheels/pip-26.2" / CERTIFICATES
+    assert ours.readlink() == Path("/etc/ssl/certs/ca-certificates.crt")
+    ours.unlink()
+    (tmp_path / "bundle.crt").write_text("the system's")
+    ours.symlink_to(tmp_path / "bundle.crt")
+    assert members(site)[str(CERTIFICATES)] == b"the system's"
 
 
 @pytest.mark.parametrize("name", ["pip3", "pip3.14"])
@@ -108,7 +131,7 @@ def test_in_a_package_the_content_is_where_pip_is_installed(site: Path, tmp_path
 def test_the_wheel_is_packed_again_with_a_record_of_its_own(site: Path) -> None:
     found = members(site)
     information = "pip-26.2.dist-info"
-    assert set(found) == {
+    assert set(found) - {str(CERTIFICATES)} == {
         "pip/__init__.py", f"{information}/METADATA", f"{information}/licenses/LICENSE.txt", f"{information}/RECORD",
     }  # fmt: skip
     assert found["pip/__init__.py"] == b"answer = 42\n"

@@ -22,6 +22,10 @@ static bool _PyMem_mi_page_maybe_free(mi_page_t *page, mi_page_queue_t *queue, b
 #include "mimalloc/static.c"
 #include "mimalloc/internal.h"
 
+/* What is free goes back to the system after 1 ms, not 10: programs that have just started need a tenth less memory, and
+   no program was slower (docs/speed.md). MIMALLOC_PURGE_DELAY says otherwise. */
+static void __attribute__((constructor)) give_back_soon(void) { mi_option_set_default(mi_option_purge_delay, 1); }
+
 #define EXPORTED __attribute__((visibility("default")))
 
 EXPORTED void *malloc(size_t size) { return mi_malloc(size); }

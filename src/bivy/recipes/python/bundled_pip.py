@@ -15,6 +15,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+CERTIFICATES = "pip/_vendor/certifi/cacert.pem"
+SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+"""What takes the place of pip's own list of certificates: the same authorities, and those that were added to them. pip
+asks the system first anyway. Debian does so too."""
+
 # Programs for Windows, which start scripts there: nothing on Linux opens them (pip/_vendor/distlib/scripts.py). Debian
 # and Fedora leave them out too.
 WINDOWS = ".exe"
@@ -48,7 +53,10 @@ def main(destination: str, prefix: str, series: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
         members = [each for each in archive.namelist() if not each.endswith(("/", WINDOWS))]
         for member in members:
-            _write(site / member, archive.read(member))
+            if member == CERTIFICATES:
+                _link(site / member, SYSTEM_CERTIFICATES)
+            else:
+                _write(site / member, archive.read(member))
     shutil.rmtree(wheel.parent)
     information = site / f"{name}.dist-info"
     _keep(members, site, library / "unpacked-wheels" / name, information.name)
@@ -62,6 +70,8 @@ def main(destination: str, prefix: str, series: str) -> None:
     record = information / "RECORD"
     new = [information / "INSTALLER", information / "REQUESTED", *sorted(script.parent.glob("pip3*"))]
     rows = [row for row in csv.reader(io.StringIO(record.read_text("utf-8"))) if not row[0].endswith(WINDOWS)]
+    # What the system changes has neither digest nor size.
+    rows = [[CERTIFICATES, "", ""] if row[0] == CERTIFICATES else row for row in rows]
     rows += [[_relative(path, site), *_digest(path.read_bytes())] for path in new]
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(sorted(rows))
@@ -74,8 +84,11 @@ def _keep(members: list[str], site: Path, spare: Path, information: str) -> None
         top, _, rest = member.partition("/")
         if member != f"{information}/RECORD":
             path = spare / ("metadata" if top == information else top) / rest
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.hardlink_to(site / member)
+            if member == CERTIFICATES:
+                _link(path, SYSTEM_CERTIFICATES)
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.hardlink_to(site / member)
 
 
 def _relative(path: Path, site: Path) -> str:
@@ -88,6 +101,11 @@ def _relative(path: Path, site: Path) -> str:
 def _digest(content: bytes) -> tuple[str, str]:
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     return f"sha256={digest}", str(len(content))
+
+
+def _link(path: Path, target: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
 
 
 def _write(path: Path, content: bytes) -> None:
