@@ -31,7 +31,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
         [sys.executable, "-m", "ziglang", "cc", "-shared", "-fPIC", "-O2", "-fno-builtin", "-Wall", "-Wextra",
          "-Werror", "-DMEMORY=", *renamed, source, "-o", path], check=True,
     )  # fmt: skip
-    library = ctypes.CDLL(path)
+    library = ctypes.CDLL(str(path))
     for name in NAMES:
         function = getattr(library, f"our_{name}")
         function.restype = ctypes.c_int if name.endswith("cmp") else ctypes.c_void_p
