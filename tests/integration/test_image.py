@@ -76,6 +76,19 @@ print(hashlib.scrypt(b'a', salt=b'b', n=2, r=1, p=1).hex()[:8], hashlib.sha256(b
     assert run.python(program).split()[1] == "e3b0c442"
 
 
+def test_logarithms_of_powers_of_two_are_exact_down_to_the_smallest(run: Runner) -> None:
+    """The C library's are; those of the compiler's runtime, which the linker may prefer, are not."""
+    program = """
+import math
+print([number for number in range(-1074, 1024) if math.log2(2.0 ** number) != number], math.log10(1e-308))
+"""
+    assert run.python(program) == "[] -308.0\n"
+
+
+def test_what_looks_into_a_process_finds_the_file_that_has_asyncios_tasks(run: Runner) -> None:
+    assert "/_asyncio.cpython-" in run.python("import _asyncio; print(_asyncio.__file__)")
+
+
 def test_databases_keep_what_is_put_into_them(run: Runner) -> None:
     program = """
 import dbm.gnu, dbm.ndbm, sqlite3

@@ -105,13 +105,18 @@ def _other_version(whole: Whole) -> Image:
     return make_image(replace(whole.image.config, env=env), whole.image.layers, whole.image.annotations)
 
 
+BUNDLE = "etc/ssl/certs/ca-certificates.crt"
+
+
 def _without_certificates(whole: Whole) -> Image:
     paths = [
         path
         for path, entry in whole.tree.entries.items()
         if path.startswith("etc/ssl/") and entry.kind is not Kind.DIRECTORY and "openssl" not in path
     ]
-    return plant(whole, gone=tuple(paths))
+    # pip's own list is a link to the bundle: that stays, and is empty.
+    paths.remove(BUNDLE)
+    return plant(whole, file(BUNDLE), gone=tuple(paths))
 
 
 def _module(whole: Whole, name: str) -> str:

@@ -12,11 +12,13 @@ echo 'int nothing;' > nothing.c
 cc -fPIC -c nothing.c -o nothing.o
 words=$(cc -shared -v -o nothing.so nothing.o 2>&1 | sed -n 's/^ld\.lld //p')
 before=
+libc=
 runtime=
 for word in $words; do
     case $word in
     nothing.so | nothing.o | -o) ;;
-    */libc.so | */libcompiler_rt.a) runtime="$runtime $word" ;;
+    */libc.so) libc=$word ;;
+    */libcompiler_rt.a) runtime=$word ;;
     *) before="$before $word" ;;
     esac
 done
@@ -28,6 +30,15 @@ for word do
     set -- "$@" "$word"
 done
 # shellcheck disable=SC2086 - words of options
-"$ZIG" ld.lld $before $library_options --gc-sections -z relro -z pack-relative-relocs -Bsymbolic-functions \
-    -soname "$soname" "$@" -L"$SYSROOT/usr/lib" $runtime
-rm -f nothing.c nothing.o nothing.so
+link() {
+    "$ZIG" ld.lld $before $library_options --gc-sections -z relro -z pack-relative-relocs -Bsymbolic-functions \
+        -soname "$soname" "$@"
+}
+# Of the compiler's runtime only what is asked for comes in. It is one object, and has a log2, a sin and a memcpy of its
+# own, which would take the place of the C library's: its log2 is not exact.
+# shellcheck disable=SC2086 - words of options
+needed=$(link -z defs "$@" -L"$SYSROOT/usr/lib" $libc 2>&1 | sed -n 's/.*undefined .*symbol: /-u /p' | sort -u)
+# shellcheck disable=SC2086 - words of options
+"$ZIG" ld.lld -r --gc-sections $needed -o runtime.o $runtime
+link -z defs "$@" -L"$SYSROOT/usr/lib" runtime.o "$libc"
+rm -f nothing.c nothing.o nothing.so runtime.o
